@@ -1,0 +1,7 @@
+//! Sealpost: a relay for sealed messages that has nothing to hand over.
+//!
+//! Start at ARCHITECTURE.md. Imports run downwards: [`cli`] → [`server`] → [`edge`], [`api`] → [`delivery`] →
+//! [`store`]; `sealpost-core` is below all of them.
+
+pub mod clock;
+pub mod store;

@@ -1,0 +1,123 @@
+//! What goes in and out of a store while messages flow.
+
+use std::fmt;
+
+use sealpost_core::{Address, DeliveryKeyHash, Hour, MessageId, Sequence};
+
+use super::{Envelope, QueuedEntry, Urgency};
+
+/// An envelope to be queued.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The mailbox.
+    pub to: Address,
+    /// The hash of the delivery key that the sender showed.
+    pub key: DeliveryKeyHash,
+    /// The sender's id for the message.
+    pub message_id: MessageId,
+    /// The sealed bytes.
+    pub envelope: Envelope,
+    /// How soon the recipient should learn of it.
+    pub urgency: Urgency,
+    /// Only for who listens now; never stored.
+    pub ephemeral: bool,
+    /// Whether it may have been queued before: then the last queued envelopes are searched for its id.
+    pub retried: bool,
+}
+
+/// How often a mailbox was opened; the highest is the one that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Generation(pub u64);
+
+/// 16 random bytes, made by the relay for each opening of a mailbox; whoever shows them may acknowledge.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SessionId(pub [u8; 16]);
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(..)")
+    }
+}
+
+/// A mailbox was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// Of this opening.
+    pub generation: Generation,
+    /// The sequence given last: caught up means that all up to it were sent.
+    pub last: Sequence,
+}
+
+/// Asks for the next envelopes.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadRequest {
+    /// The mailbox.
+    pub address: Address,
+    /// The session that reads.
+    pub session: SessionId,
+    /// Only later ones than this.
+    pub after: Sequence,
+    /// At most so many, at least 1.
+    pub max_messages: u32,
+    /// At most so many bytes of envelopes. An envelope that does not fit is left for the next read, also the first.
+    pub max_bytes: u64,
+}
+
+/// The answer to a [`ReadRequest`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// The next envelopes.
+    Page(Page),
+    /// Another session has the mailbox now, or nobody: it was deleted.
+    Ended,
+}
+
+/// The next envelopes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// In order.
+    pub entries: Vec<QueuedEntry>,
+    /// Set if these were all: then it is the sequence given last at the moment of reading, and every later envelope
+    /// has a higher one.
+    pub end: Option<Sequence>,
+}
+
+/// Envelopes to forget.
+#[derive(Debug, Clone)]
+pub struct Acknowledgement {
+    /// The mailbox.
+    pub address: Address,
+    /// Which, with the size of each in bytes, in rising order.
+    pub entries: Vec<(Sequence, u32)>,
+}
+
+/// Envelopes to forget, by a session's word.
+#[derive(Debug, Clone)]
+pub struct SessionAcknowledgement {
+    /// The mailbox.
+    pub address: Address,
+    /// Its session.
+    pub session: SessionId,
+    /// All up to and with this one.
+    pub up_to: Sequence,
+    /// And these.
+    pub sequences: Vec<Sequence>,
+}
+
+/// What came of a [`SessionAcknowledgement`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionOutcome {
+    /// They are forgotten.
+    Acknowledged,
+    /// It is not the mailbox's session.
+    SessionEnded,
+}
+
+/// That a proof was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NonceMark {
+    /// The hour of the proof's own time.
+    pub hour: Hour,
+    /// A hash over the address and the nonce.
+    pub hash: [u8; 16],
+}
