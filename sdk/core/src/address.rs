@@ -56,15 +56,18 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let checked =
-            CheckedHrpstring::new::<Bech32m>(text).map_err(|_| AddressError::Encoding)?;
+        let checked = CheckedHrpstring::new::<Bech32m>(text).map_err(|_| AddressError::Encoding)?;
         if checked.hrp() != HRP {
             return Err(AddressError::Prefix);
         }
         let bytes: Vec<u8> = checked.byte_iter().collect();
         let address = Self::try_from(bytes.as_slice())?;
         // Upper case and stray bits in the last character decode too; an address has one text only.
-        if address.to_text() == text { Ok(address) } else { Err(AddressError::Encoding) }
+        if address.to_text() == text {
+            Ok(address)
+        } else {
+            Err(AddressError::Encoding)
+        }
     }
 }
 

@@ -68,7 +68,8 @@ impl fmt::Display for Audience {
 }
 
 fn is_canonical_ipv6(text: &str) -> bool {
-    text.parse::<Ipv6Addr>().is_ok_and(|ip| ip.to_string() == text)
+    text.parse::<Ipv6Addr>()
+        .is_ok_and(|ip| ip.to_string() == text)
 }
 
 fn is_ipv4(text: &str) -> bool {
@@ -96,7 +97,14 @@ mod tests {
 
     #[test]
     fn host_names_and_canonical_literals_are_names() {
-        for text in ["relay.example.org", "localhost", "a-1.b", "127.0.0.1", "::1", "2001:db8::7"] {
+        for text in [
+            "relay.example.org",
+            "localhost",
+            "a-1.b",
+            "127.0.0.1",
+            "::1",
+            "2001:db8::7",
+        ] {
             assert_eq!(text.parse::<Audience>().unwrap().as_str(), text);
         }
     }
@@ -104,13 +112,34 @@ mod tests {
     #[test]
     fn other_texts_are_not() {
         let malformed = [
-            "Relay.example.org", "relay.example.org.", "-a.b", "a-.b", "a..b", "a_b", "a b", "[::1]", "::0001",
-            "2001:DB8::7", "1.2.3", "256.1.1.1", "01.2.3.4", "relay:443", "é.org", &"a".repeat(64),
+            "Relay.example.org",
+            "relay.example.org.",
+            "-a.b",
+            "a-.b",
+            "a..b",
+            "a_b",
+            "a b",
+            "[::1]",
+            "::0001",
+            "2001:DB8::7",
+            "1.2.3",
+            "256.1.1.1",
+            "01.2.3.4",
+            "relay:443",
+            "é.org",
+            &"a".repeat(64),
         ];
         for text in malformed {
-            assert_eq!(text.parse::<Audience>(), Err(AudienceError::Malformed), "{text}");
+            assert_eq!(
+                text.parse::<Audience>(),
+                Err(AudienceError::Malformed),
+                "{text}"
+            );
         }
         assert_eq!("".parse::<Audience>(), Err(AudienceError::Length));
-        assert_eq!("a.".repeat(127).parse::<Audience>(), Err(AudienceError::Length));
+        assert_eq!(
+            "a.".repeat(127).parse::<Audience>(),
+            Err(AudienceError::Length)
+        );
     }
 }

@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{Address, AddressError, DeliveryKey, DeliveryKeyError, QrError, RelayHost, RelayHostError, qr};
+use crate::{
+    Address, AddressError, DeliveryKey, DeliveryKeyError, QrError, RelayHost, RelayHostError, qr,
+};
 
 const SCHEME: &str = "sealpost://";
 
@@ -46,8 +48,16 @@ pub enum InviteError {
 impl Invite {
     /// The link `sealpost://host[:port]/sp1…#key`. The key stands in the fragment, which browsers send to no server.
     pub fn to_link(&self) -> String {
-        let Self { relay, address, delivery_key } = self;
-        format!("{SCHEME}{relay}/{}#{}", address.to_text(), delivery_key.to_text())
+        let Self {
+            relay,
+            address,
+            delivery_key,
+        } = self;
+        format!(
+            "{SCHEME}{relay}/{}#{}",
+            address.to_text(),
+            delivery_key.to_text()
+        )
     }
 
     /// The link as a QR code for a terminal: lines of half blocks, light modules drawn, for light text on a dark ground.

@@ -106,7 +106,7 @@ fn split_name(text: &str) -> Result<(Audience, Option<&str>), RelayHostError> {
 }
 
 fn parse_port(text: &str) -> Result<u16, RelayHostError> {
-    match text.parse() {
+    match text.parse::<u16>() {
         Ok(port) if port != 0 && text == port.to_string() => Ok(port),
         _ => Err(RelayHostError::Port),
     }

@@ -48,9 +48,18 @@ pub enum VoucherError {
 
 impl Voucher {
     /// Issues a voucher for the relay of this name; it is refused from the first second of `expires`.
-    pub fn issue(operator: &IdentityKey, audience: &Audience, id: VoucherId, expires: Hour) -> Self {
+    pub fn issue(
+        operator: &IdentityKey,
+        audience: &Audience,
+        id: VoucherId,
+        expires: Hour,
+    ) -> Self {
         let signature = operator.sign(&signed_bytes(audience, &id, expires));
-        Self { id, expires, signature }
+        Self {
+            id,
+            expires,
+            signature,
+        }
     }
 
     /// Reads a voucher's bytes; its signature is checked by [`Voucher::verify`].
@@ -96,9 +105,15 @@ impl Voucher {
         }
         let is_for = |audience| {
             let bytes = signed_bytes(audience, &self.id, self.expires);
-            operators.iter().any(|operator| operator.verify(&bytes, &self.signature).is_ok())
+            operators
+                .iter()
+                .any(|operator| operator.verify(&bytes, &self.signature).is_ok())
         };
-        if accepted.iter().any(is_for) { Ok(()) } else { Err(VoucherError::BadSignature) }
+        if accepted.iter().any(is_for) {
+            Ok(())
+        } else {
+            Err(VoucherError::BadSignature)
+        }
     }
 
     /// What the relay remembers once it is used.
@@ -112,11 +127,11 @@ impl Voucher {
     }
 
     /// The bytes, as they travel.
-    pub fn to_bytes(&self) -> [u8; VOUCHER_LEN] {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(VOUCHER_LEN);
         write_fields(&mut bytes, &self.id, self.expires);
         bytes.extend_from_slice(self.signature.as_bytes());
-        bytes.try_into().unwrap_or([0; VOUCHER_LEN])
+        bytes
     }
 
     /// The text form: 114 characters of base64url. Whoever has it can use it.
