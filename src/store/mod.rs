@@ -13,6 +13,8 @@ mod mailbox;
 mod traffic;
 mod wakes;
 
+pub mod redis;
+
 use std::pin::Pin;
 
 use bytes::Bytes;

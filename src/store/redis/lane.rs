@@ -1,0 +1,171 @@
+//! One connection for commands, which many calls share: made when first needed, and anew when it breaks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use rand::RngExt;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+use tokio::sync::Mutex;
+
+use super::scripts::Scripts;
+use crate::store::StoreError;
+
+/// A connection that heals. Commands of concurrent calls share it and leave together.
+pub(super) struct Lane {
+    client: Client,
+    timeout: Duration,
+    scripts: Arc<Scripts>,
+    live: ArcSwapOption<MultiplexedConnection>,
+    /// Who holds it makes the connection; inside, when that may be tried again.
+    connecting: Mutex<Option<Instant>>,
+}
+
+/// After a failed attempt, calls fail at once for about this long, so that an outage costs little.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Calls that wait for the connection's writer.
+const WAITING_CALLS: usize = 4096;
+
+impl Lane {
+    pub(super) fn new(client: Client, timeout: Duration, scripts: Arc<Scripts>) -> Self {
+        Self { client, timeout, scripts, live: ArcSwapOption::empty(), connecting: Mutex::new(None) }
+    }
+
+    /// Runs commands in one pipeline; an answer for each. An answer may be [`Value::ServerError`].
+    pub(super) async fn run(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let mut answers = self.send(pipeline).await?;
+        if answers.iter().any(is_noscript) {
+            // The server lost its scripts. What it did not know it did not run, so those calls are repeated.
+            self.load_scripts().await?;
+            let mut again = Pipeline::new();
+            for (command, _) in pipeline.cmd_iter().zip(&answers).filter(|(_, answer)| is_noscript(answer)) {
+                again.add_command(command.clone());
+            }
+            let mut repeated = self.send(&again).await?.into_iter();
+            for answer in answers.iter_mut().filter(|answer| is_noscript(answer)) {
+                *answer = repeated.next().ok_or(StoreError::Corrupt("the server answered too little"))?;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Runs one command.
+    pub(super) async fn run_one(&self, command: redis::Cmd) -> Result<Value, StoreError> {
+        let mut pipeline = Pipeline::with_capacity(1);
+        pipeline.add_command(command);
+        let answer = self.run(&pipeline).await?.pop().ok_or(StoreError::Corrupt("the server answered nothing"))?;
+        match answer {
+            Value::ServerError(error) => Err(classify(&RedisError::from(error))),
+            answer => Ok(answer),
+        }
+    }
+
+    async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let connection = self.connection().await?;
+        let outcome = MultiplexedConnection::clone(&connection).send_packed_commands(pipeline, 0, pipeline.len()).await;
+        outcome.map_err(|error| {
+            if error.is_unrecoverable_error() || error.is_timeout() {
+                // A connection that has once been silent is not trusted again: a new one costs a millisecond.
+                self.discard(&connection);
+            }
+            classify(&error)
+        })
+    }
+
+    async fn load_scripts(&self) -> Result<(), StoreError> {
+        let connection = self.connection().await?;
+        load(&self.scripts, MultiplexedConnection::clone(&connection)).await.map_err(|error| classify(&error))
+    }
+
+    async fn connection(&self) -> Result<Arc<MultiplexedConnection>, StoreError> {
+        if let Some(connection) = self.live.load_full() {
+            return Ok(connection);
+        }
+        let mut not_before = self.connecting.lock().await;
+        if let Some(connection) = self.live.load_full() {
+            return Ok(connection);
+        }
+        if not_before.is_some_and(|at| Instant::now() < at) {
+            return Err(StoreError::Unavailable("Redis cannot be reached"));
+        }
+        match self.connect().await {
+            Ok(connection) => {
+                let connection = Arc::new(connection);
+                *not_before = None;
+                self.live.store(Some(connection.clone()));
+                Ok(connection)
+            }
+            Err(error) => {
+                *not_before = Some(Instant::now() + PAUSE.mul_f64(rand::rng().random_range(0.5..1.5)));
+                Err(classify(&error))
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout))
+            .set_response_timeout(Some(self.timeout))
+            .set_pipeline_buffer_size(WAITING_CALLS);
+        // The library's own limit covers the socket; a server that accepts and then says nothing needs this one.
+        let connection = timed(self.timeout, self.client.get_multiplexed_async_connection_with_config(&config)).await?;
+        timed(self.timeout, load(&self.scripts, connection.clone())).await?;
+        Ok(connection)
+    }
+
+    fn discard(&self, broken: &Arc<MultiplexedConnection>) {
+        let live = self.live.load();
+        if live.as_ref().is_some_and(|live| Arc::ptr_eq(live, broken)) {
+            self.live.compare_and_swap(&live, None);
+        }
+    }
+}
+
+/// Ends a wait that has become too long.
+pub(super) async fn timed<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(timed_out()))
+}
+
+fn timed_out() -> RedisError {
+    RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))
+}
+
+async fn load(scripts: &Scripts, mut connection: MultiplexedConnection) -> Result<(), RedisError> {
+    let mut pipeline = Pipeline::new();
+    for script in scripts.all() {
+        pipeline.add_command(script.load());
+    }
+    for answer in connection.send_packed_commands(&pipeline, 0, pipeline.len()).await? {
+        if let Value::ServerError(error) = answer {
+            return Err(RedisError::from(error));
+        }
+    }
+    Ok(())
+}
+
+fn is_noscript(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
+}
+
+/// What a library's error means to us. Its text is dropped: it may hold anything.
+pub(super) fn classify(error: &RedisError) -> StoreError {
+    if error.is_timeout() {
+        return StoreError::TimedOut;
+    }
+    StoreError::Unavailable(match error.code() {
+        Some("OOM") => "Redis is out of memory",
+        Some("MISCONF") => "Redis cannot write to its disk",
+        Some("READONLY") => "Redis is a read-only replica",
+        Some("LOADING") => "Redis is loading its data",
+        Some("MASTERDOWN") => "Redis has lost its primary",
+        Some("NOAUTH" | "WRONGPASS") => "Redis refuses the user or the password",
+        Some("NOPERM") => "Redis does not permit this user a command",
+        Some(_) => "Redis refuses a command",
+        None if error.kind() == ErrorKind::AuthenticationFailed => "Redis refuses the user or the password",
+        None => "Redis cannot be reached",
+    })
+}

@@ -1,0 +1,37 @@
+-- Sealpost, shared by the scripts of one mailbox. See docs/redis.md for the keys.
+-- m: hash (n last sequence, b queued bytes, h hour of the last append, g generation, s session hash, t hour in which
+--    the owner was last here, k<hash> hour at which a delivery key ends or 0), q: stream, c: card, w: channel.
+-- An entry: 1 byte format, 4 bytes hour, 16 bytes message id, envelope.
+local HEADER = 21
+
+local function size_of(entry) return #entry[2][2] - HEADER end
+local function hour_of(entry) return (struct.unpack('>I4', entry[2][2], 2)) end
+local function number(n) return string.format('%.0f', n) end
+
+-- Takes freed bytes off the books, and an empty stream off the server.
+local function settle(m, q, freed)
+  if freed == 0 then return end
+  local known = redis.call('EXISTS', m) == 1
+  if redis.call('XLEN', q) == 0 then
+    redis.call('DEL', q)
+    if known then redis.call('HSET', m, 'b', 0) end
+  elseif known then
+    redis.call('HINCRBY', m, 'b', -freed)
+  end
+end
+
+-- Deletes entries accepted before the hour `oldest`. They are at the head, for hours never fall by much.
+local function drop_expired(m, q, oldest)
+  local freed = 0
+  repeat
+    local head = redis.call('XRANGE', q, '-', '+', 'COUNT', 16)
+    local dead = {}
+    for _, entry in ipairs(head) do
+      if hour_of(entry) >= oldest then break end
+      dead[#dead + 1] = entry[1]
+      freed = freed + size_of(entry)
+    end
+    if #dead > 0 then redis.call('XDEL', q, unpack(dead)) end
+  until #dead < 16
+  settle(m, q, freed)
+end
