@@ -13,6 +13,7 @@ mod mailbox;
 mod traffic;
 mod wakes;
 
+pub mod embedded;
 pub mod redis;
 
 use std::pin::Pin;
@@ -64,11 +65,14 @@ pub trait Store: Send + Sync + 'static {
     /// Envelopes for one mailbox get their sequences in the batch's order (P3).
     fn append(&self, batch: Vec<Append>) -> StoreFuture<'_, Vec<Result<Sequence, AppendError>>>;
 
-    /// Starts telling [`Wakes`] of this mailbox's events. When it returns, no later event will be missed without
-    /// [`Event::Missed`].
+    /// Starts telling [`Wakes`] of this mailbox's events; it begins with the call, not with the first poll. Once the
+    /// future is ready, no later event will be missed without [`Event::Missed`].
+    ///
+    /// Calls are counted: each must be followed by one [`unwatch`](Store::unwatch), also where it failed or its future
+    /// was dropped.
     fn watch(&self, address: Address) -> StoreFuture<'_, Result<(), StoreError>>;
 
-    /// Stops what [`watch`](Store::watch) started, soon. Calls are counted: the last one ends it.
+    /// Takes one [`watch`](Store::watch) back; the last one ends it, soon.
     fn unwatch(&self, address: Address);
 
     /// Makes `session` the mailbox's one session: raises the generation and tells all who watch (P5).

@@ -64,7 +64,7 @@ impl Counters {
 
     /// The hour at whose start the mailbox is reclaimed.
     pub(super) fn reclaimed(&self, limits: &QueueLimits) -> Hour {
-        self.last_seen.saturating_add(limits.idle_ttl_hours)
+        self.last_seen.saturating_add(limits.idle_ttl_hours).saturating_add(1)
     }
 
     /// Whether some queued envelope may have expired.

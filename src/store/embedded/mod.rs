@@ -76,12 +76,7 @@ pub struct EmbeddedStore {
 
 impl EmbeddedStore {
     /// Opens the database in this directory; makes both if there are none. It can be open once at a time.
-    pub fn open(
-        path: &Path,
-        options: EmbeddedOptions,
-        clock: Clock,
-        wakes: Arc<dyn Wakes>,
-    ) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, options: EmbeddedOptions, clock: Clock, wakes: Arc<dyn Wakes>) -> Result<Self, OpenError> {
         Self::start(Arc::new(Directory::new(path)), options, clock, wakes)
     }
 
@@ -223,6 +218,6 @@ impl Store for EmbeddedStore {
     }
 
     fn check(&self) -> StoreFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.ask(Work::check))
+        Box::pin(self.ask(|work| work.check()))
     }
 }
