@@ -4,11 +4,11 @@
 //! types with the high bit set are skipped, so that later versions can add what earlier ones may ignore.
 
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 use crate::reader::Reader;
 use crate::{
-    Card, CardError, Introduction, Invite, InviteError, MAX_TEXT_LEN, Message, MessageId, UnixTime,
+    CARD_LEN, Card, CardError, Introduction, Invite, InviteError, MAX_TEXT_LEN, Message, MessageId,
+    UnixTime,
 };
 
 const VERSION: u8 = 0x01;
@@ -17,6 +17,10 @@ const NAME: u8 = 0x02;
 const BODY: u8 = 0x03;
 const INVITE: u8 = 0x04;
 const CARD: u8 = 0x05;
+/// Version, id, time.
+const HEAD_LEN: usize = 1 + MessageId::LEN + 8;
+/// Type, length.
+const FIELD_HEAD_LEN: usize = 1 + 4;
 /// Set in the types that a reader may skip without knowing them.
 const SKIPPABLE: u8 = 0x80;
 
@@ -53,8 +57,9 @@ pub enum FrameError {
 }
 
 /// Writes a message's frame. Its texts must have been checked to be short enough.
-pub(crate) fn encode(message: &Message) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(Vec::with_capacity(64 + message.body.len()));
+pub(crate) fn encode(message: &Message) -> Vec<u8> {
+    // Exactly as much as is needed: growing would leave copies of the plaintext behind.
+    let mut out = Vec::with_capacity(len_without_body(message) + message.body.len());
     out.push(VERSION);
     out.extend_from_slice(message.id.as_bytes());
     out.extend_from_slice(&message.sent_at.as_secs().to_be_bytes());
@@ -68,6 +73,20 @@ pub(crate) fn encode(message: &Message) -> Zeroizing<Vec<u8>> {
         write_field(&mut out, CARD, &card.to_bytes());
     }
     out
+}
+
+/// How long the frame of a message is in bytes, apart from its body.
+pub(crate) fn len_without_body(message: &Message) -> usize {
+    let field = |len: usize| FIELD_HEAD_LEN + len;
+    let name = if message.name.is_empty() {
+        0
+    } else {
+        field(message.name.len())
+    };
+    let introduction = message.introduction.as_ref().map_or(0, |introduction| {
+        field(introduction.invite.to_link().len()) + field(CARD_LEN)
+    });
+    HEAD_LEN + field(message.content_type.len()) + name + field(0) + introduction
 }
 
 /// Reads a message's frame.

@@ -12,6 +12,11 @@ use zeroize::Zeroizing;
 
 pub(crate) use hpke::kem::{X25519HkdfSha256 as X25519, XWing};
 
+/// An X-Wing seed with its expanded public key, which costs as much to make as half of an opening. Erased on drop.
+pub(crate) type XWingSecret = <XWing as Kem>::PrivateKey;
+/// A clamped X25519 scalar. Erased on drop.
+pub(crate) type X25519Secret = <X25519 as Kem>::PrivateKey;
+
 pub(crate) const TAG_LEN: usize = 16;
 pub(crate) const X25519_KEY_LEN: usize = 32;
 pub(crate) const X25519_ENC_LEN: usize = 32;
@@ -54,17 +59,16 @@ pub(crate) fn seal<K: Kem>(
 
 /// Opens what [`seal`] sealed; `None` if it was not sealed to this key with this `info` and `aad`.
 pub(crate) fn open<K: Kem>(
-    secret: &[u8],
+    secret: &K::PrivateKey,
     enc: &[u8],
     info: &[u8],
     aad: &[u8],
     ciphertext: &[u8],
 ) -> Option<Zeroizing<Vec<u8>>> {
-    let secret = K::PrivateKey::from_bytes(secret).ok()?;
     let enc = K::EncappedKey::from_bytes(enc).ok()?;
     let plaintext = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, K>(
         &OpModeR::Base,
-        &secret,
+        secret,
         &enc,
         info,
         ciphertext,
@@ -75,20 +79,18 @@ pub(crate) fn open<K: Kem>(
 
 /// Authenticates `aad` to the recipient in auth mode: an empty plaintext, so that only the tag remains.
 pub(crate) fn authenticate(
-    sender_secret: &[u8],
-    recipient: &[u8],
+    sender: (&X25519Secret, &[u8; X25519_KEY_LEN]),
+    recipient: &[u8; X25519_KEY_LEN],
     info: &[u8],
     aad: &[u8],
-    rng: &mut (impl CryptoRng + ?Sized),
+    mut rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Sealed, UnusableKey> {
-    let secret = private_key(sender_secret).ok_or(UnusableKey)?;
-    let public = X25519::sk_to_pk(&secret);
-    let recipient = public_key(recipient).ok_or(UnusableKey)?;
-    let mut rng = rng;
+    let (secret, public) = sender;
+    let mode = OpModeS::Auth((secret.clone(), x25519_key(public)?));
     let (enc, ciphertext) =
         hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519>(
-            &OpModeS::Auth((secret, public)),
-            &recipient,
+            &mode,
+            &x25519_key(recipient)?,
             info,
             &[],
             aad,
@@ -103,35 +105,41 @@ pub(crate) fn authenticate(
 
 /// Whether the holder of the sender's key, or of the recipient's, authenticated `aad`.
 pub(crate) fn is_authentic(
-    recipient_secret: &[u8],
-    sender: &[u8],
-    enc: &[u8],
+    recipient: &X25519Secret,
+    sender: &[u8; X25519_KEY_LEN],
+    enc: &[u8; X25519_ENC_LEN],
     info: &[u8],
     aad: &[u8],
-    tag: &[u8],
+    tag: &[u8; TAG_LEN],
 ) -> bool {
-    let open = || {
-        hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519>(
-            &OpModeR::Auth(public_key(sender)?),
-            &private_key(recipient_secret)?,
-            &<X25519 as Kem>::EncappedKey::from_bytes(enc).ok()?,
-            info,
-            tag,
-            aad,
-        )
-        .ok()
+    let (Ok(sender), Ok(enc)) = (
+        x25519_key(sender),
+        <X25519 as Kem>::EncappedKey::from_bytes(enc),
+    ) else {
+        return false;
     };
-    open().is_some_and(|plaintext| plaintext.is_empty())
+    hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519>(
+        &OpModeR::Auth(sender),
+        recipient,
+        &enc,
+        info,
+        tag,
+        aad,
+    )
+    .is_ok()
 }
 
-/// The X25519 public key of a secret one.
-pub(crate) fn x25519_public(secret: &[u8; X25519_KEY_LEN]) -> [u8; X25519_KEY_LEN] {
-    public_bytes::<X25519, X25519_KEY_LEN>(secret)
+/// The secret key of these bytes.
+pub(crate) fn secret<K: Kem>(bytes: &[u8; 32]) -> K::PrivateKey {
+    // Any 32 bytes are a secret key of both KEMs, so the second way is never taken.
+    K::PrivateKey::from_bytes(bytes).unwrap_or_else(|_| K::derive_keypair(bytes).0)
 }
 
-/// The X-Wing public key of a seed.
-pub(crate) fn x_wing_public(seed: &[u8; X_WING_SEED_LEN]) -> [u8; X_WING_PUBLIC_LEN] {
-    public_bytes::<XWing, X_WING_PUBLIC_LEN>(seed)
+/// The public key of a secret one, written to a buffer of exactly its length.
+pub(crate) fn public<K: Kem, const N: usize>(secret: &K::PrivateKey) -> [u8; N] {
+    let mut bytes = [0; N];
+    K::sk_to_pk(secret).write_exact(&mut bytes);
+    bytes
 }
 
 /// Whether these are the bytes of an X-Wing public key: ML-KEM's coefficients must be reduced (FIPS 203 §7.2).
@@ -139,19 +147,6 @@ pub(crate) fn is_x_wing_public(bytes: &[u8; X_WING_PUBLIC_LEN]) -> bool {
     <XWing as Kem>::PublicKey::from_bytes(bytes).is_ok()
 }
 
-fn public_bytes<K: Kem, const N: usize>(secret: &[u8]) -> [u8; N] {
-    let mut bytes = [0; N];
-    // Any 32 bytes are a secret key of both KEMs, and N is the length of the KEM's public keys.
-    if let Ok(secret) = K::PrivateKey::from_bytes(secret) {
-        K::sk_to_pk(&secret).write_exact(&mut bytes);
-    }
-    bytes
-}
-
-fn private_key(bytes: &[u8]) -> Option<<X25519 as Kem>::PrivateKey> {
-    <X25519 as Kem>::PrivateKey::from_bytes(bytes).ok()
-}
-
-fn public_key(bytes: &[u8]) -> Option<<X25519 as Kem>::PublicKey> {
-    <X25519 as Kem>::PublicKey::from_bytes(bytes).ok()
+fn x25519_key(bytes: &[u8; X25519_KEY_LEN]) -> Result<<X25519 as Kem>::PublicKey, UnusableKey> {
+    <X25519 as Kem>::PublicKey::from_bytes(bytes).map_err(|_| UnusableKey)
 }

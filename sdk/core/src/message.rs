@@ -1,6 +1,6 @@
 //! What an envelope says once it is open.
 
-use crate::{Card, Invite, MessageId, UnixTime};
+use crate::{Card, FrameError, Invite, MessageId, SealError, UnixTime, frame};
 
 /// The longest content type and the longest name, in bytes.
 pub const MAX_TEXT_LEN: usize = 255;
@@ -30,6 +30,31 @@ pub struct Introduction {
     pub invite: Invite,
     /// The card to verify the message with.
     pub card: Card,
+}
+
+impl Message {
+    /// The bytes that are padded and encrypted as an envelope's body.
+    ///
+    /// # Errors
+    /// [`SealError::Text`] for a content type or name of more than 255 bytes, [`SealError::Introduction`] if the
+    /// introduction's invite and card belong to different addresses.
+    pub fn to_frame(&self) -> Result<Vec<u8>, SealError> {
+        if self.content_type.len() > MAX_TEXT_LEN || self.name.len() > MAX_TEXT_LEN {
+            return Err(SealError::Text);
+        }
+        match &self.introduction {
+            Some(it) if it.invite.address != it.card.address() => Err(SealError::Introduction),
+            _ => Ok(frame::encode(self)),
+        }
+    }
+
+    /// Reads what [`Message::to_frame`] wrote.
+    ///
+    /// # Errors
+    /// [`FrameError`] by the first thing that is wrong.
+    pub fn from_frame(frame: &[u8]) -> Result<Self, FrameError> {
+        frame::decode(frame)
+    }
 }
 
 redacted_debug!(Message, Introduction);

@@ -1,13 +1,15 @@
 //! The sender's authentication: HPKE auth mode over the transcript, with nothing to encrypt.
 
+use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
-use crate::kem::{self, Sealed, TAG_LEN, UnusableKey, X25519_ENC_LEN, X25519_KEY_LEN};
+use crate::kem::{
+    self, Sealed, TAG_LEN, UnusableKey, X25519_ENC_LEN, X25519_KEY_LEN, X25519Secret,
+};
 use crate::{Address, CardId};
 
 use super::Suite;
 use super::body::COMMITMENT_LEN;
-use rand_core::CryptoRng;
 
 const INFO: &[u8] = b"sealpost/v1/auth";
 const TAG: &[u8] = b"sealpost/v1/transcript";
@@ -56,12 +58,11 @@ impl Transcript {
 
     pub(super) fn authenticate(
         &self,
-        sender_secret: &[u8; X25519_KEY_LEN],
+        sender: (&X25519Secret, &[u8; X25519_KEY_LEN]),
         recipient: &[u8; X25519_KEY_LEN],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Authentication, UnusableKey> {
-        let Sealed { enc, ciphertext } =
-            kem::authenticate(sender_secret, recipient, INFO, &self.0, rng)?;
+        let Sealed { enc, ciphertext } = kem::authenticate(sender, recipient, INFO, &self.0, rng)?;
         let enc = enc.try_into().map_err(|_| UnusableKey)?;
         let tag = ciphertext.try_into().map_err(|_| UnusableKey)?;
         Ok(Authentication { enc, tag })
@@ -70,16 +71,9 @@ impl Transcript {
     pub(super) fn is_authentic(
         &self,
         auth: &Authentication,
-        recipient_secret: &[u8; X25519_KEY_LEN],
+        recipient: &X25519Secret,
         sender: &[u8; X25519_KEY_LEN],
     ) -> bool {
-        kem::is_authentic(
-            recipient_secret,
-            sender,
-            &auth.enc,
-            INFO,
-            &self.0,
-            &auth.tag,
-        )
+        kem::is_authentic(recipient, sender, &auth.enc, INFO, &self.0, &auth.tag)
     }
 }

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::kem::TAG_LEN;
-use crate::{MAX_TEXT_LEN, Message, frame, padding, smallest_class};
+use crate::{Address, Message, frame, padding, smallest_class};
 
 use super::{OpenError, SealError, Suite};
 
@@ -27,6 +27,7 @@ pub struct SealedBody {
     content_key: ContentKey,
     bytes: Vec<u8>,
     hash: [u8; 32],
+    introduces: Option<Address>,
 }
 
 /// The key of one body.
@@ -42,17 +43,15 @@ struct BodyKeys {
 /// Seals a message's body so that it and a header of its suite together fill the smallest of `classes` that holds them.
 ///
 /// # Errors
-/// [`SealError::TooLarge`] or [`SealError::Text`].
+/// [`SealError::TooLarge`], [`SealError::Text`], or [`SealError::Introduction`] if its invite and card belong to different
+/// addresses.
 pub fn seal_body(
     suite: Suite,
     message: &Message,
     classes: &[usize],
     rng: &mut impl CryptoRng,
 ) -> Result<SealedBody, SealError> {
-    if message.content_type.len() > MAX_TEXT_LEN || message.name.len() > MAX_TEXT_LEN {
-        return Err(SealError::Text);
-    }
-    let frame = frame::encode(message);
+    let frame = Zeroizing::new(message.to_frame()?);
     let too_large = || SealError::TooLarge {
         max_body: max_body_len(suite, classes, message),
     };
@@ -70,6 +69,7 @@ pub fn seal_body(
         content_key,
         bytes,
         hash,
+        introduces: message.introduction.as_ref().map(|it| it.card.address()),
     })
 }
 
@@ -77,7 +77,7 @@ pub fn seal_body(
 /// body does not count; 0 if not even an empty one fits.
 pub fn max_body_len(suite: Suite, classes: &[usize], message: &Message) -> usize {
     let largest = classes.iter().copied().max().unwrap_or_default();
-    let rest = frame::encode(message).len() - message.body.len();
+    let rest = frame::len_without_body(message);
     largest.saturating_sub(suite.overhead() + rest + 1)
 }
 
@@ -98,6 +98,11 @@ impl SealedBody {
 
     pub(super) fn hash(&self) -> &[u8; 32] {
         &self.hash
+    }
+
+    /// Whom the message inside introduces, which can only be its sender.
+    pub(super) fn introduces(&self) -> Option<Address> {
+        self.introduces
     }
 }
 
@@ -127,7 +132,7 @@ pub(super) fn open_body(
         )
         .map_err(|_| OpenError::BodyCorrupted)?;
     let frame = padding::unpad(&padded).map_err(|_| OpenError::Padding)?;
-    Ok(frame::decode(frame)?)
+    Ok(Message::from_frame(frame)?)
 }
 
 pub(super) fn body_hash(body: &[u8]) -> [u8; 32] {

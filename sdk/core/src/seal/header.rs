@@ -3,9 +3,9 @@
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::kem::{self, Sealed, TAG_LEN, UnusableKey, X25519_ENC_LEN};
+use crate::kem::{self, Sealed, TAG_LEN, UnusableKey, X25519_ENC_LEN, X25519_KEY_LEN};
 use crate::reader::Reader;
-use crate::{Address, Card, CardId, Message, SealingKeys};
+use crate::{Address, Card, CardId, SealingKeys};
 
 use super::auth::{Authentication, Parties, Transcript};
 use super::body::{CONTENT_KEY_LEN, ContentKey, SealedBody};
@@ -37,7 +37,8 @@ pub(super) struct Header {
 /// The recipient's card is to have been checked ([`Card::check`]) against the address of the contact.
 ///
 /// # Errors
-/// [`SealError::UnusableKey`] if nothing can be sealed to the recipient's card.
+/// [`SealError::Introduction`] if the body introduces somebody else than the sender, and [`SealError::UnusableKey`] if
+/// nothing can be sealed to the recipient's card.
 pub fn seal_header(
     sender: &SenderKeys<'_>,
     recipient: &Card,
@@ -45,6 +46,12 @@ pub fn seal_header(
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SealError> {
     let suite = body.suite();
+    if body
+        .introduces()
+        .is_some_and(|address| address != sender.address())
+    {
+        return Err(SealError::Introduction);
+    }
     let parties = Parties {
         recipient: recipient.address(),
         sender: sender.card.address(),
@@ -53,7 +60,8 @@ pub fn seal_header(
     let to = recipient.sealing_keys();
     let plaintext = |enc: &[u8], rng: &mut dyn CryptoRng| {
         let transcript = Transcript::new(suite, &parties, enc, body.as_bytes(), body.hash());
-        let auth = transcript.authenticate(sender.keys.x25519(), to.x25519(), rng)?;
+        let from = (sender.keys.x25519(), sender.card.sealing_keys().x25519());
+        let auth = transcript.authenticate(from, to.x25519(), rng)?;
         Ok(write(body.content_key(), &parties, &auth))
     };
     let info = info(suite, &parties.recipient);
@@ -88,7 +96,9 @@ impl<'a> SenderKeys<'a> {
     /// # Errors
     /// [`SealError::KeyMismatch`] if the keys are not the card's.
     pub fn new(card: &'a Card, keys: &'a SealingKeys) -> Result<Self, SealError> {
-        if kem::x25519_public(keys.x25519()) == *card.sealing_keys().x25519() {
+        if kem::public::<kem::X25519, X25519_KEY_LEN>(keys.x25519())
+            == *card.sealing_keys().x25519()
+        {
             Ok(Self { card, keys })
         } else {
             Err(SealError::KeyMismatch)
@@ -103,20 +113,6 @@ impl<'a> SenderKeys<'a> {
     /// The sender's card.
     pub fn card(&self) -> &'a Card {
         self.card
-    }
-
-    /// An introduction introduces its sender and nobody else; recipients refuse others.
-    pub(super) fn check_introduction(&self, message: &Message) -> Result<(), SealError> {
-        let sender = self.address();
-        match &message.introduction {
-            Some(introduction)
-                if introduction.invite.address != sender
-                    || introduction.card.address() != sender =>
-            {
-                Err(SealError::Introduction)
-            }
-            _ => Ok(()),
-        }
     }
 }
 

@@ -52,7 +52,6 @@ pub fn seal(
     classes: &[usize],
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SealError> {
-    sender.check_introduction(message)?;
     let body = seal_body(suite, message, classes, rng)?;
     let mut envelope = seal_header(sender, recipient, &body, rng)?;
     envelope.extend_from_slice(body.as_bytes());

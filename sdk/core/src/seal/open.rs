@@ -1,6 +1,6 @@
 //! Opening an envelope, in two steps: the content cannot be reached before its sender is verified.
 
-use crate::kem::TAG_LEN;
+use crate::kem::{TAG_LEN, X25519Secret};
 use crate::reader::Reader;
 use crate::{Address, Card, CardError, CardId, Introduction, Message, SealingKeys, UnixTime};
 
@@ -14,8 +14,8 @@ pub struct Unverified {
     parties: Parties,
     transcript: Transcript,
     auth: Authentication,
-    /// The recipient's keys that opened the header, whose X25519 half verifies the sender.
-    keys: SealingKeys,
+    /// Of the recipient's keys, the one that verifies the sender.
+    key: X25519Secret,
     message: Message,
 }
 
@@ -79,7 +79,7 @@ pub fn open(
         parties,
         transcript,
         auth,
-        keys: keys.clone(),
+        key: keys.x25519().clone(),
         message,
     })
 }
@@ -120,10 +120,7 @@ impl Unverified {
                 _ => OpenError::CardMismatch,
             })?;
         let sender = card.sealing_keys().x25519();
-        if self
-            .transcript
-            .is_authentic(&self.auth, self.keys.x25519(), sender)
-        {
+        if self.transcript.is_authentic(&self.auth, &self.key, sender) {
             Ok(self.message)
         } else {
             Err(OpenError::SenderForged)
