@@ -26,7 +26,7 @@ pub enum IdentityKeyError {
     /// Not 32 bytes.
     #[error("a public key has 32 bytes")]
     Length,
-    /// Not a point on the curve, or one of small order, for which anyone can sign.
+    /// Not the one encoding of a point on the curve, or a point of small order, for which anyone can sign.
     #[error("the bytes are not a usable public key")]
     NotAKey,
 }
@@ -82,8 +82,8 @@ impl IdentityPublicKey {
         Address::of(self)
     }
 
-    /// Checks a signature by the strict rules: canonical encodings, no small-order points, no cofactor, so that all
-    /// implementations agree on every signature.
+    /// Checks a signature by the strict rules, so that all implementations agree on every signature: canonical encodings,
+    /// no points of small order, no cofactor.
     ///
     /// # Errors
     /// [`BadSignature`] if it is not this key's over exactly these bytes.
@@ -101,10 +101,16 @@ impl TryFrom<&[u8]> for IdentityPublicKey {
     fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
         let bytes = bytes.try_into().map_err(|_| IdentityKeyError::Length)?;
         match VerifyingKey::from_bytes(bytes) {
-            Ok(key) if !key.is_weak() => Ok(Self(key)),
+            Ok(key) if is_reduced(bytes) && !key.is_weak() => Ok(Self(key)),
             _ => Err(IdentityKeyError::NotAKey),
         }
     }
+}
+
+/// Whether the y coordinate is below 2^255 − 19 (RFC 8032 §5.1.3), so that a key has one encoding and one address.
+fn is_reduced(bytes: &[u8; 32]) -> bool {
+    let [low, middle @ .., high] = bytes;
+    *high & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff) || *low < 0xed
 }
 
 redacted_debug!(IdentityKey, IdentityPublicKey);

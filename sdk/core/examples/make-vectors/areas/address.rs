@@ -39,11 +39,15 @@ fn bad_keys(area: &mut Area) {
     identity_point[0] = 1;
     let mut off_curve = [0; 32];
     off_curve[0] = 2;
-    let cases: [(&str, &[u8], &str); 6] = [
+    // y = 3 is on the curve; this writes it as p + 3.
+    let mut not_reduced = [0xff; 32];
+    (not_reduced[0], not_reduced[31]) = (0xed + 3, 0x7f);
+    let cases: [(&str, &[u8], &str); 7] = [
         ("key too short", &good[..31], "Length"),
         ("key too long", &[good.as_slice(), &[0]].concat(), "Length"),
         ("no key", &[], "Length"),
         ("key not on the curve", &off_curve, "NotAKey"),
+        ("key not reduced", &not_reduced, "NotAKey"),
         ("key is the identity point", &identity_point, "NotAKey"),
         ("key of order 4", &[0; 32], "NotAKey"),
     ];
