@@ -4,4 +4,6 @@
 //! [`store`]; `sealpost-core` is below all of them.
 
 pub mod clock;
+pub mod delivery;
 pub mod store;
+pub mod telemetry;

@@ -46,6 +46,9 @@ pub struct Opening {
     pub generation: Generation,
     /// The sequence given last: caught up means that all up to it were sent.
     pub last: Sequence,
+    /// How many envelopes wait, those included that have expired but were not yet removed. Where none does, there is
+    /// nothing to read.
+    pub queued: u64,
 }
 
 /// Asks for the next envelopes.

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use rand::RngExt;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value,
+};
 use tokio::sync::Mutex;
 
 use super::scripts::Scripts;
@@ -29,7 +31,13 @@ const WAITING_CALLS: usize = 4096;
 
 impl Lane {
     pub(super) fn new(client: Client, timeout: Duration, scripts: Arc<Scripts>) -> Self {
-        Self { client, timeout, scripts, live: ArcSwapOption::empty(), connecting: Mutex::new(None) }
+        Self {
+            client,
+            timeout,
+            scripts,
+            live: ArcSwapOption::empty(),
+            connecting: Mutex::new(None),
+        }
     }
 
     /// Runs commands in one pipeline; an answer for each. An answer may be [`Value::ServerError`].
@@ -39,12 +47,18 @@ impl Lane {
             // The server lost its scripts. What it did not know it did not run, so those calls are repeated.
             self.load_scripts().await?;
             let mut again = Pipeline::new();
-            for (command, _) in pipeline.cmd_iter().zip(&answers).filter(|(_, answer)| is_noscript(answer)) {
+            for (command, _) in pipeline
+                .cmd_iter()
+                .zip(&answers)
+                .filter(|(_, answer)| is_noscript(answer))
+            {
                 again.add_command(command.clone());
             }
             let mut repeated = self.send(&again).await?.into_iter();
             for answer in answers.iter_mut().filter(|answer| is_noscript(answer)) {
-                *answer = repeated.next().ok_or(StoreError::Corrupt("the server answered too little"))?;
+                *answer = repeated
+                    .next()
+                    .ok_or(StoreError::Corrupt("the server answered too little"))?;
             }
         }
         Ok(answers)
@@ -54,7 +68,11 @@ impl Lane {
     pub(super) async fn run_one(&self, command: redis::Cmd) -> Result<Value, StoreError> {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command);
-        let answer = self.run(&pipeline).await?.pop().ok_or(StoreError::Corrupt("the server answered nothing"))?;
+        let answer = self
+            .run(&pipeline)
+            .await?
+            .pop()
+            .ok_or(StoreError::Corrupt("the server answered nothing"))?;
         match answer {
             Value::ServerError(error) => Err(classify(&RedisError::from(error))),
             answer => Ok(answer),
@@ -63,7 +81,9 @@ impl Lane {
 
     async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
         let connection = self.connection().await?;
-        let outcome = MultiplexedConnection::clone(&connection).send_packed_commands(pipeline, 0, pipeline.len()).await;
+        let outcome = MultiplexedConnection::clone(&connection)
+            .send_packed_commands(pipeline, 0, pipeline.len())
+            .await;
         outcome.map_err(|error| {
             if error.is_unrecoverable_error() || error.is_timeout() {
                 // A connection that has once been silent is not trusted again: a new one costs a millisecond.
@@ -75,7 +95,9 @@ impl Lane {
 
     async fn load_scripts(&self) -> Result<(), StoreError> {
         let connection = self.connection().await?;
-        load(&self.scripts, MultiplexedConnection::clone(&connection)).await.map_err(|error| classify(&error))
+        load(&self.scripts, MultiplexedConnection::clone(&connection))
+            .await
+            .map_err(|error| classify(&error))
     }
 
     async fn connection(&self) -> Result<Arc<MultiplexedConnection>, StoreError> {
@@ -97,7 +119,8 @@ impl Lane {
                 Ok(connection)
             }
             Err(error) => {
-                *not_before = Some(Instant::now() + PAUSE.mul_f64(rand::rng().random_range(0.5..1.5)));
+                *not_before =
+                    Some(Instant::now() + PAUSE.mul_f64(rand::rng().random_range(0.5..1.5)));
                 Err(classify(&error))
             }
         }
@@ -109,7 +132,12 @@ impl Lane {
             .set_response_timeout(Some(self.timeout))
             .set_pipeline_buffer_size(WAITING_CALLS);
         // The library's own limit covers the socket; a server that accepts and then says nothing needs this one.
-        let connection = timed(self.timeout, self.client.get_multiplexed_async_connection_with_config(&config)).await?;
+        let connection = timed(
+            self.timeout,
+            self.client
+                .get_multiplexed_async_connection_with_config(&config),
+        )
+        .await?;
         timed(self.timeout, load(&self.scripts, connection.clone())).await?;
         Ok(connection)
     }
@@ -127,7 +155,9 @@ pub(super) async fn timed<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, RedisError>>,
 ) -> Result<T, RedisError> {
-    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(timed_out()))
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(timed_out()))
 }
 
 fn timed_out() -> RedisError {
@@ -139,7 +169,10 @@ async fn load(scripts: &Scripts, mut connection: MultiplexedConnection) -> Resul
     for script in scripts.all() {
         pipeline.add_command(script.load());
     }
-    for answer in connection.send_packed_commands(&pipeline, 0, pipeline.len()).await? {
+    for answer in connection
+        .send_packed_commands(&pipeline, 0, pipeline.len())
+        .await?
+    {
         if let Value::ServerError(error) = answer {
             return Err(RedisError::from(error));
         }
@@ -165,7 +198,9 @@ pub(super) fn classify(error: &RedisError) -> StoreError {
         Some("NOAUTH" | "WRONGPASS") => "Redis refuses the user or the password",
         Some("NOPERM") => "Redis does not permit this user a command",
         Some(_) => "Redis refuses a command",
-        None if error.kind() == ErrorKind::AuthenticationFailed => "Redis refuses the user or the password",
+        None if error.kind() == ErrorKind::AuthenticationFailed => {
+            "Redis refuses the user or the password"
+        }
         None => "Redis cannot be reached",
     })
 }

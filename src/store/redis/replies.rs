@@ -8,7 +8,8 @@ use sealpost_core::{DeliveryKeyHash, Hour, Sequence};
 
 use super::lane::classify;
 use crate::store::{
-    AppendError, Description, Entry, Generation, Grant, Inspection, Opening, Page, QueuedEntry, Read, StoreError,
+    AppendError, Description, Entry, Generation, Grant, Inspection, Opening, Page, QueuedEntry,
+    Read, StoreError,
 };
 
 const UNREADABLE: StoreError = StoreError::Corrupt("Redis answers something unexpected");
@@ -25,17 +26,22 @@ pub(super) fn appended(value: Value) -> Result<Sequence, AppendError> {
 
 /// Of `open.lua`.
 pub(super) fn opened(value: Value) -> Result<Option<Opening>, StoreError> {
-    let Some(fields) = list(value)? else { return Ok(None) };
-    let [generation, last] = <[Value; 2]>::try_from(fields).map_err(|_| UNREADABLE)?;
+    let Some(fields) = list(value)? else {
+        return Ok(None);
+    };
+    let [generation, last, queued] = <[Value; 3]>::try_from(fields).map_err(|_| UNREADABLE)?;
     Ok(Some(Opening {
         generation: Generation(u64::try_from(integer(generation)?).map_err(|_| UNREADABLE)?),
         last: sequence_or_none(integer(last)?)?,
+        queued: u64::try_from(integer(queued)?).map_err(|_| UNREADABLE)?,
     }))
 }
 
 /// Of `read.lua`.
 pub(super) fn read(value: Value) -> Result<Read, StoreError> {
-    let Some(fields) = list(value)? else { return Ok(Read::Ended) };
+    let Some(fields) = list(value)? else {
+        return Ok(Read::Ended);
+    };
     let mut fields = fields.into_iter();
     let end = match integer(fields.next().ok_or(UNREADABLE)?)? {
         -1 => None,
@@ -49,8 +55,13 @@ pub(super) fn read(value: Value) -> Result<Read, StoreError> {
 }
 
 /// Of `describe.lua`.
-pub(super) fn inspected(value: Value, idle_ttl_hours: u32) -> Result<Option<Inspection>, StoreError> {
-    let Some(parts) = list(value)? else { return Ok(None) };
+pub(super) fn inspected(
+    value: Value,
+    idle_ttl_hours: u32,
+) -> Result<Option<Inspection>, StoreError> {
+    let Some(parts) = list(value)? else {
+        return Ok(None);
+    };
     let [fields, card, queued, entries] = <[Value; 4]>::try_from(parts).map_err(|_| UNREADABLE)?;
 
     let mut grants = Vec::new();
@@ -75,8 +86,10 @@ pub(super) fn inspected(value: Value, idle_ttl_hours: u32) -> Result<Option<Insp
         .ok_or(UNREADABLE)?
         .into_iter()
         .map(|item| {
-            let [id, fields] = <[Value; 2]>::try_from(list(item)?.ok_or(UNREADABLE)?).map_err(|_| UNREADABLE)?;
-            let [_, blob] = <[Value; 2]>::try_from(list(fields)?.ok_or(UNREADABLE)?).map_err(|_| UNREADABLE)?;
+            let [id, fields] =
+                <[Value; 2]>::try_from(list(item)?.ok_or(UNREADABLE)?).map_err(|_| UNREADABLE)?;
+            let [_, blob] =
+                <[Value; 2]>::try_from(list(fields)?.ok_or(UNREADABLE)?).map_err(|_| UNREADABLE)?;
             entry(id, blob)
         })
         .collect::<Result<_, _>>()?;
@@ -139,18 +152,32 @@ fn list(value: Value) -> Result<Option<Vec<Value>>, StoreError> {
 
 fn entry(id: Value, blob: Value) -> Result<QueuedEntry, StoreError> {
     let id = bytes(id)?;
-    let sequence = Sequence::new(decimal(id.strip_prefix(b"0-").ok_or(UNREADABLE)?)?).ok_or(UNREADABLE)?;
-    Ok(QueuedEntry { sequence, entry: Entry::decode(bytes(blob)?)? })
+    let sequence =
+        Sequence::new(decimal(id.strip_prefix(b"0-").ok_or(UNREADABLE)?)?).ok_or(UNREADABLE)?;
+    Ok(QueuedEntry {
+        sequence,
+        entry: Entry::decode(bytes(blob)?)?,
+    })
 }
 
 fn sequence(number: i64) -> Result<Sequence, StoreError> {
-    u64::try_from(number).ok().and_then(Sequence::new).ok_or(UNREADABLE)
+    u64::try_from(number)
+        .ok()
+        .and_then(Sequence::new)
+        .ok_or(UNREADABLE)
 }
 
 fn sequence_or_none(number: i64) -> Result<Sequence, StoreError> {
-    if number == 0 { Ok(Sequence::NONE) } else { sequence(number) }
+    if number == 0 {
+        Ok(Sequence::NONE)
+    } else {
+        sequence(number)
+    }
 }
 
 fn decimal<T: std::str::FromStr>(text: &[u8]) -> Result<T, StoreError> {
-    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(UNREADABLE)
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(UNREADABLE)
 }

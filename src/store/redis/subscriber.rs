@@ -45,24 +45,38 @@ const BATCH: usize = 512;
 impl Subscriber {
     /// Starts listening.
     pub(super) fn start(client: Client, timeout: Duration, wakes: Arc<dyn Wakes>) -> Self {
-        let canary =
-            Arc::new(Canary { channel: keys::canary(&rand::random()), heard: watch::Sender::new(0) });
+        let canary = Arc::new(Canary {
+            channel: keys::canary(&rand::random()),
+            heard: watch::Sender::new(0),
+        });
         let (orders, inbox) = mpsc::unbounded_channel();
-        let task =
-            Task { client, timeout, wakes, canary: canary.clone(), orders: inbox, watched: HashMap::new() };
+        let task = Task {
+            client,
+            timeout,
+            wakes,
+            canary: canary.clone(),
+            orders: inbox,
+            watched: HashMap::new(),
+        };
         tokio::spawn(task.run());
         Self { orders, canary }
     }
 
-    /// Subscribes to a mailbox's channel; returns when the server has confirmed it.
-    pub(super) async fn watch(&self, address: Address) -> Result<(), StoreError> {
+    /// Subscribes to a mailbox's channel, from this call on; the future is ready when the server has confirmed it.
+    pub(super) fn watch(
+        &self,
+        address: Address,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let (done, confirmed) = oneshot::channel();
-        let stopped = StoreError::Unavailable("the wake path has ended");
-        self.orders.send(Order::Watch(address, done)).map_err(|_| stopped)?;
-        confirmed.await.map_err(|_| stopped)?
+        let ordered = self.orders.send(Order::Watch(address, done));
+        async move {
+            let stopped = StoreError::Unavailable("the wake path has ended");
+            ordered.map_err(|_| stopped)?;
+            confirmed.await.map_err(|_| stopped)?
+        }
     }
 
-    /// Ends one [`watch`](Subscriber::watch).
+    /// Takes one [`watch`](Subscriber::watch) back.
     pub(super) fn unwatch(&self, address: Address) {
         // Fails only where the task has ended, and then nothing is watched.
         let _ = self.orders.send(Order::Unwatch(address));
@@ -71,7 +85,10 @@ impl Subscriber {
     /// The command that publishes to the canary channel.
     pub(super) fn canary(&self, number: u64) -> Cmd {
         let mut command = Cmd::new();
-        command.arg("SPUBLISH").arg(&self.canary.channel).arg(&number.to_be_bytes());
+        command
+            .arg("SPUBLISH")
+            .arg(&self.canary.channel)
+            .arg(&number.to_be_bytes());
         command
     }
 
@@ -127,7 +144,10 @@ impl Task {
     }
 
     /// Connects and subscribes to all that is watched.
-    async fn connect(&self, lost: mpsc::UnboundedSender<()>) -> Result<MultiplexedConnection, RedisError> {
+    async fn connect(
+        &self,
+        lost: mpsc::UnboundedSender<()>,
+    ) -> Result<MultiplexedConnection, RedisError> {
         let (wakes, canary) = (self.wakes.clone(), self.canary.clone());
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
@@ -141,8 +161,12 @@ impl Task {
                 }
                 Ok::<(), redis::aio::SendError>(())
             });
-        let mut connection =
-            timed(self.timeout, self.client.get_multiplexed_async_connection_with_config(&config)).await?;
+        let mut connection = timed(
+            self.timeout,
+            self.client
+                .get_multiplexed_async_connection_with_config(&config),
+        )
+        .await?;
         let mut pipeline = Pipeline::new();
         pipeline.add_command(one("SSUBSCRIBE", self.canary.channel.as_bytes()));
         send(&mut connection, &pipeline).await?;
@@ -162,7 +186,11 @@ impl Task {
     }
 
     /// Carries out orders until the connection breaks.
-    async fn serve(&mut self, mut connection: MultiplexedConnection, broken: &mut mpsc::UnboundedReceiver<()>) -> End {
+    async fn serve(
+        &mut self,
+        mut connection: MultiplexedConnection,
+        broken: &mut mpsc::UnboundedReceiver<()>,
+    ) -> End {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
@@ -179,7 +207,7 @@ impl Task {
                         if *count == 1 {
                             pipeline.add_command(one("SSUBSCRIBE", &keys::channel(&address)));
                         }
-                        waiting.push((address, done));
+                        waiting.push(done);
                     }
                     Order::Unwatch(address) => {
                         if self.release(address) {
@@ -188,13 +216,14 @@ impl Task {
                     }
                 }
             }
-            let outcome = if pipeline.is_empty() { Ok(()) } else { send(&mut connection, &pipeline).await };
-            for (address, done) in waiting {
-                let answer = outcome.as_ref().map(|()| ()).map_err(super::lane::classify);
-                // Who gave up waiting does not watch either.
-                if answer.is_err() | done.send(answer).is_err() {
-                    self.release(address);
-                }
+            let outcome = if pipeline.is_empty() {
+                Ok(())
+            } else {
+                send(&mut connection, &pipeline).await
+            };
+            for done in waiting {
+                // Who gave up waiting takes the watch back by itself.
+                let _ = done.send(outcome.as_ref().map(|()| ()).map_err(super::lane::classify));
             }
             if outcome.is_err() {
                 return End::Broken;
@@ -210,7 +239,8 @@ impl Task {
             tokio::select! {
                 () = &mut pause => return End::Broken,
                 order = self.orders.recv() => match order {
-                    Some(Order::Watch(_, done)) => {
+                    Some(Order::Watch(address, done)) => {
+                        *self.watched.entry(address).or_insert(0) += 1;
                         let _ = done.send(Err(StoreError::Unavailable("Redis cannot be reached")));
                     }
                     Some(Order::Unwatch(address)) => {
@@ -238,8 +268,14 @@ impl Task {
     }
 }
 
-async fn send(connection: &mut MultiplexedConnection, pipeline: &Pipeline) -> Result<(), RedisError> {
-    for answer in connection.send_packed_commands(pipeline, 0, pipeline.len()).await? {
+async fn send(
+    connection: &mut MultiplexedConnection,
+    pipeline: &Pipeline,
+) -> Result<(), RedisError> {
+    for answer in connection
+        .send_packed_commands(pipeline, 0, pipeline.len())
+        .await?
+    {
         if let Value::ServerError(error) = answer {
             return Err(RedisError::from(error));
         }
@@ -255,7 +291,9 @@ fn one(name: &str, channel: &[u8]) -> Cmd {
 
 fn hear(data: Vec<Value>, wakes: &dyn Wakes, canary: &Canary) {
     let mut data = data.into_iter();
-    let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) = (data.next(), data.next()) else {
+    let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) =
+        (data.next(), data.next())
+    else {
         return;
     };
     if let Some(address) = keys::address_of_channel(&channel) {
@@ -266,6 +304,8 @@ fn hear(data: Vec<Value>, wakes: &dyn Wakes, canary: &Canary) {
     } else if channel == canary.channel.as_bytes()
         && let Ok(number) = payload.try_into().map(u64::from_be_bytes)
     {
-        canary.heard.send_if_modified(|latest| std::mem::replace(latest, number.max(*latest)) < number);
+        canary
+            .heard
+            .send_if_modified(|latest| std::mem::replace(latest, number.max(*latest)) < number);
     }
 }

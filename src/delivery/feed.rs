@@ -1,0 +1,680 @@
+//! One owner's stream: what it sends next.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt, TryStreamExt};
+use sealpost_core::{Address, Sequence};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::acknowledger::Acknowledger;
+use super::bell::Bell;
+use super::credit::Credit;
+use super::hub::Hub;
+use super::inbox::News;
+use super::leave::{Drain, Ending, jittered};
+use super::mailbox::{Mailbox, Pushed};
+use super::opening;
+use crate::store::{
+    Acknowledgement, Envelope, Read, ReadRequest, SessionId, Store, StoreError, StoreFuture,
+};
+use crate::telemetry::Metrics;
+
+/// What all streams share.
+pub struct Services {
+    /// Where the mailboxes are.
+    pub store: Arc<dyn Store>,
+    /// Who has which open here; the store's [`Wakes`](crate::store::Wakes).
+    pub hub: Arc<Hub>,
+    /// Has the store forget.
+    pub acknowledger: Acknowledger,
+    /// The word that the relay leaves.
+    pub drain: Drain,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How streams live.
+    pub config: FeedConfig,
+}
+
+/// How streams live.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedConfig {
+    /// A ping goes out this often.
+    pub ping_interval: Duration,
+    /// A stream ends after this long, give or take a tenth; `None`: never.
+    pub max_life: Option<Duration>,
+    /// Mailboxes that one stream may have open.
+    pub max_mailboxes: usize,
+}
+
+/// What an owner says on an open stream.
+#[derive(Debug)]
+pub enum Input {
+    /// Envelopes of mailbox `mailbox` are safe.
+    Acknowledge {
+        /// Its number on this stream.
+        mailbox: u32,
+        /// All up to and with this one.
+        up_to: Sequence,
+        /// And these.
+        sequences: Vec<Sequence>,
+    },
+    /// One more mailbox, whose owner has proved to be who they are.
+    Add(Address),
+    /// Close one.
+    Remove(u32),
+    /// A sign of life.
+    Pong,
+}
+
+/// What a stream sends.
+#[derive(Debug)]
+pub enum Output<E> {
+    /// Mailboxes were opened: number, address and session of each.
+    Opened(Vec<(u32, Address, SessionId)>),
+    /// Envelopes: mailbox, number ([`Sequence::NONE`] for an ephemeral one), and the sealed bytes.
+    Deliveries(Vec<(u32, Sequence, Envelope)>),
+    /// Everything that was there when this mailbox was opened has been sent (P4).
+    CaughtUp(u32),
+    /// A sign of life.
+    Ping(u32),
+    /// One mailbox of several has ended.
+    MailboxClosed(u32, Ending),
+    /// The last thing a stream sends.
+    Closing(FeedError<E>),
+}
+
+/// Why a stream ends. `E` is what the input itself may bring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FeedError<E> {
+    /// By the relay's or another stream's will.
+    Ended(Ending),
+    /// There is no such mailbox: the one at this place in the request.
+    Unknown(usize),
+    /// The mailbox at this place in the request is already open on this stream.
+    OpenTwice(usize),
+    /// More mailboxes than one stream may have.
+    TooMany,
+    /// An acknowledgement of what was never sent.
+    NeverSent,
+    /// A mailbox number that was never given.
+    NoSuchNumber,
+    /// The store failed.
+    Store(StoreError),
+    /// The input failed.
+    Input(E),
+}
+
+/// One owner's stream, open. Ask for [`next`](Feed::next) until there is nothing more.
+pub struct Feed<I, E> {
+    services: Arc<Services>,
+    input: Option<I>,
+    bell: Arc<Bell>,
+    /// By number; a closed one leaves its place empty, so that numbers are never given twice.
+    mailboxes: Vec<Option<Mailbox>>,
+    credit: Credit,
+    /// Numbers of mailboxes that want to read, first come first served.
+    line: VecDeque<u32>,
+    reads: FuturesUnordered<StoreFuture<'static, DoneRead>>,
+    openings: FuturesUnordered<StoreFuture<'static, (u32, Result<Option<Mailbox>, StoreError>)>>,
+    output: VecDeque<Output<E>>,
+    /// Envelopes on their way into `output`.
+    batch: Vec<(u32, Sequence, Envelope)>,
+    batch_bytes: usize,
+    /// Acknowledgements for which there was no room.
+    unwritten: VecDeque<Acknowledgement>,
+    rung: Vec<u32>,
+    pings: u32,
+    unanswered: u32,
+    next_ping: Instant,
+    leave_at: Option<(Instant, Ending)>,
+    drained: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    timer: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+struct DoneRead {
+    number: u32,
+    reserved: Credit,
+    outcome: Result<Read, StoreError>,
+}
+
+/// Reads of one stream under way at once.
+const READS: usize = 8;
+/// Mailboxes of one stream that are opened at once.
+const OPENINGS: usize = 32;
+/// The most that one read asks for.
+const READ: Credit = Credit {
+    messages: 256,
+    bytes: 512 * 1024,
+};
+/// Envelopes and bytes in one message to the owner.
+const BATCH: usize = 128;
+const BATCH_BYTES: usize = 256 * 1024;
+/// Pings that may go unanswered.
+const UNANSWERED: u32 = 3;
+/// The first pause after a failed read; doubles up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(3);
+
+impl<I, E> Feed<I, E>
+where
+    I: Stream<Item = Result<Input, E>> + Unpin + Send,
+{
+    /// Opens mailboxes, all or none.
+    ///
+    /// # Errors
+    /// Those of [`FeedError`] that can come before the first output.
+    pub async fn open(
+        services: Arc<Services>,
+        addresses: Vec<Address>,
+        credit: Credit,
+        input: Option<I>,
+    ) -> Result<Self, FeedError<E>> {
+        if addresses.len() > services.config.max_mailboxes {
+            return Err(FeedError::TooMany);
+        }
+        if let Some(place) = repeated(&addresses) {
+            return Err(FeedError::OpenTwice(place));
+        }
+        let bell = Arc::new(Bell::default());
+        let mailboxes: Vec<Option<Mailbox>> = stream::iter(addresses.into_iter().zip(0u32..))
+            .map(|(address, number)| {
+                let opening = opening::open(services.clone(), address, number, bell.clone());
+                async move {
+                    match opening.await {
+                        Ok(Some(mailbox)) => Ok(Some(mailbox)),
+                        Ok(None) => Err(FeedError::Unknown(number as usize)),
+                        Err(error) => Err(FeedError::Store(error)),
+                    }
+                }
+            })
+            .buffered(OPENINGS)
+            .try_collect()
+            .await?;
+
+        let now = Instant::now();
+        let next_ping = now + services.config.ping_interval;
+        let mut feed = Self {
+            input,
+            bell,
+            mailboxes,
+            credit,
+            line: VecDeque::new(),
+            reads: FuturesUnordered::new(),
+            openings: FuturesUnordered::new(),
+            output: VecDeque::new(),
+            batch: Vec::new(),
+            batch_bytes: 0,
+            unwritten: VecDeque::new(),
+            rung: Vec::new(),
+            pings: 0,
+            unanswered: 0,
+            next_ping,
+            leave_at: services.config.max_life.map(|life| {
+                (
+                    now + life.mul_f64(0.9) + jittered(life.mul_f64(0.2)),
+                    Ending::Rebalance,
+                )
+            }),
+            drained: Some(Box::pin(services.drain.token().cancelled_owned())),
+            timer: Box::pin(tokio::time::sleep_until(next_ping)),
+            ended: false,
+            services,
+        };
+        feed.services.metrics.streams.opened();
+        feed.announce(0..feed.mailboxes.len());
+        feed.set_timer();
+        Ok(feed)
+    }
+
+    /// What to send next; `None` after [`Output::Closing`], or when the owner is gone.
+    pub async fn next(&mut self) -> Option<Output<E>> {
+        loop {
+            if let Some(output) = self.output.pop_front() {
+                return Some(output);
+            }
+            if self.ended {
+                return None;
+            }
+            self.start_reads();
+            tokio::select! {
+                biased;
+                () = drained(&mut self.drained) => self.drain_begins(),
+                () = self.timer.as_mut() => self.time_passes(),
+                Some(read) = self.reads.next(), if !self.reads.is_empty() => self.read_done(read),
+                () = self.bell.rung() => self.hear(),
+                Some((number, opened)) = self.openings.next(), if !self.openings.is_empty() => {
+                    self.opened(number, opened);
+                }
+                () = write_first(&self.services.acknowledger, &self.unwritten), if !self.unwritten.is_empty() => {
+                    self.unwritten.pop_front();
+                }
+                input = next_input(&mut self.input), if self.unwritten.is_empty() => self.take_in(input),
+            }
+            self.flush();
+        }
+    }
+
+    fn take_in(&mut self, input: Option<Result<Input, E>>) {
+        self.unanswered = 0;
+        match input {
+            // The owner will say nothing more; deliveries go on within the credit that is left.
+            None => self.input = None,
+            Some(Err(error)) => self.close(FeedError::Input(error)),
+            Some(Ok(Input::Pong)) => {}
+            Some(Ok(Input::Acknowledge {
+                mailbox,
+                up_to,
+                sequences,
+            })) => {
+                if let Err(error) = self.acknowledge(mailbox, up_to, &sequences, Writer::Here) {
+                    self.close(error);
+                }
+            }
+            Some(Ok(Input::Remove(number))) => match self.mailboxes.get(number as usize) {
+                Some(_) => self.close_mailbox(number, Ending::Removed),
+                None => self.close(FeedError::NoSuchNumber),
+            },
+            Some(Ok(Input::Add(address))) => self.add(address),
+        }
+    }
+
+    fn add(&mut self, address: Address) {
+        let open = self.mailboxes.iter().flatten().count() + self.openings.len();
+        if open >= self.services.config.max_mailboxes {
+            return self.close(FeedError::TooMany);
+        }
+        if self
+            .mailboxes
+            .iter()
+            .flatten()
+            .any(|mailbox| mailbox.address == address)
+        {
+            return self.close(FeedError::OpenTwice(0));
+        }
+        let Ok(number) = u32::try_from(self.mailboxes.len()) else {
+            return self.close(FeedError::TooMany);
+        };
+        self.mailboxes.push(None);
+        let opening = opening::open(self.services.clone(), address, number, self.bell.clone());
+        self.openings
+            .push(Box::pin(async move { (number, opening.await) }));
+    }
+
+    fn opened(&mut self, number: u32, outcome: Result<Option<Mailbox>, StoreError>) {
+        match outcome {
+            Ok(Some(mailbox)) => {
+                if let Some(place) = self.mailboxes.get_mut(number as usize) {
+                    *place = Some(mailbox);
+                }
+                self.announce(number as usize..number as usize + 1);
+            }
+            Ok(None) => self.close(FeedError::Unknown(0)),
+            Err(error) => self.close(FeedError::Store(error)),
+        }
+    }
+
+    /// Says that mailboxes were opened, and begins with them.
+    fn announce(&mut self, numbers: std::ops::Range<usize>) {
+        let opened: Vec<_> = (0u32..)
+            .zip(&self.mailboxes)
+            .skip(numbers.start)
+            .take(numbers.len())
+            .filter_map(|(number, mailbox)| {
+                mailbox.as_ref().map(|it| (number, it.address, it.session))
+            })
+            .collect();
+        let numbers: Vec<u32> = opened.iter().map(|(number, ..)| *number).collect();
+        self.output.push_back(Output::Opened(opened));
+        for number in numbers {
+            // What was heard before the mailbox had its place waits in its inbox.
+            self.hear_of(number);
+        }
+        self.flush();
+    }
+
+    fn hear(&mut self) {
+        let mut rung = std::mem::take(&mut self.rung);
+        self.bell.answer(&mut rung);
+        for number in rung.drain(..) {
+            self.hear_of(number);
+        }
+        self.rung = rung;
+    }
+
+    fn hear_of(&mut self, number: u32) {
+        let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
+            return;
+        };
+        if mailbox.registration.inbox().generation() > mailbox.generation {
+            return self.close_mailbox(number, Ending::Displaced);
+        }
+        if mailbox.reading {
+            // The page on its way may hold some of it; it is taken up after that.
+            return;
+        }
+        let news = mailbox.registration.inbox().take();
+        if news.deleted {
+            return self.close_mailbox(number, Ending::Deleted);
+        }
+        self.take_news(number, news);
+        self.settle(number);
+    }
+
+    fn take_news(&mut self, number: u32, news: News) {
+        if news.acknowledged.is_some() || !news.acknowledged_singly.is_empty() {
+            let up_to = news.acknowledged.unwrap_or(Sequence::NONE);
+            // Another relay had the store forget them. What it acknowledges beyond what was sent is its owner's affair.
+            let _ = self.acknowledge(number, up_to, &news.acknowledged_singly, Writer::Elsewhere);
+        }
+        let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
+            return;
+        };
+        if news.missed {
+            mailbox.missed();
+        }
+        for (sequence, envelope) in news.stored {
+            if mailbox.push(sequence, envelope.size(), &mut self.credit) == Pushed::Send {
+                self.batch_bytes += envelope.size();
+                self.batch.push((number, sequence, envelope));
+            }
+        }
+        if let Some(highest) = news.highest {
+            mailbox.heard_of(highest);
+        }
+        for envelope in news.ephemeral {
+            self.batch_bytes += envelope.size();
+            self.batch.push((number, Sequence::NONE, envelope));
+        }
+        if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
+            self.flush();
+        }
+    }
+
+    /// After anything has changed for a mailbox: says that it has caught up, or lines it up to read.
+    fn settle(&mut self, number: u32) {
+        let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
+            return;
+        };
+        if mailbox.catches_up() {
+            // The envelopes before the marker.
+            self.flush();
+            self.output.push_back(Output::CaughtUp(number));
+        }
+        let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
+            return;
+        };
+        if mailbox.is_behind() && !mailbox.reading && !mailbox.queued {
+            mailbox.queued = true;
+            self.line.push_back(number);
+        }
+    }
+
+    fn start_reads(&mut self) {
+        // Each mailbox of the line gets one look.
+        for _ in 0..self.line.len() {
+            if self.reads.len() >= READS || self.credit.messages == 0 || self.credit.bytes == 0 {
+                return;
+            }
+            let Some(number) = self.line.pop_front() else {
+                return;
+            };
+            let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
+                continue;
+            };
+            if mailbox.starved {
+                self.line.push_back(number);
+                continue;
+            }
+            mailbox.queued = false;
+            mailbox.reading = true;
+            let reserved = self.credit.reserve(READ);
+            let request = ReadRequest {
+                address: mailbox.address,
+                session: mailbox.session,
+                after: mailbox.position(),
+                max_messages: reserved.messages,
+                max_bytes: reserved.bytes,
+            };
+            let pause = match mailbox.failures {
+                0 => None,
+                failures => Some(jittered(
+                    (FIRST_PAUSE * 2u32.pow(failures.min(8))).min(LAST_PAUSE),
+                )),
+            };
+            let store = self.services.store.clone();
+            self.reads.push(Box::pin(async move {
+                if let Some(pause) = pause {
+                    tokio::time::sleep(pause).await;
+                }
+                DoneRead {
+                    number,
+                    reserved,
+                    outcome: store.read(request).await,
+                }
+            }));
+        }
+    }
+
+    fn read_done(
+        &mut self,
+        DoneRead {
+            number,
+            reserved,
+            outcome,
+        }: DoneRead,
+    ) {
+        let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
+            self.give(reserved);
+            return;
+        };
+        mailbox.reading = false;
+        match outcome {
+            Ok(Read::Page(page)) => {
+                mailbox.failures = 0;
+                let left = mailbox.read(&page, reserved);
+                self.give(left);
+                for queued in page.entries {
+                    let envelope = queued.entry.envelope;
+                    self.batch_bytes += envelope.size();
+                    self.batch.push((number, queued.sequence, envelope));
+                    if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
+                        self.flush();
+                    }
+                }
+                self.hear_of(number);
+            }
+            Ok(Read::Ended) => {
+                self.give(reserved);
+                let ending = match self.mailboxes.get(number as usize) {
+                    Some(Some(mailbox)) if mailbox.registration.inbox().take().deleted => {
+                        Ending::Deleted
+                    }
+                    _ => Ending::Displaced,
+                };
+                self.close_mailbox(number, ending);
+            }
+            Err(StoreError::Corrupt(what)) => {
+                self.give(reserved);
+                self.close(FeedError::Store(StoreError::Corrupt(what)));
+            }
+            Err(_) => {
+                // The store will be back; the owner stays.
+                mailbox.failures = mailbox.failures.saturating_add(1);
+                self.give(reserved);
+                self.settle(number);
+            }
+        }
+    }
+
+    fn acknowledge(
+        &mut self,
+        number: u32,
+        up_to: Sequence,
+        singly: &[Sequence],
+        writer: Writer,
+    ) -> Result<(), FeedError<E>> {
+        let place = self
+            .mailboxes
+            .get_mut(number as usize)
+            .ok_or(FeedError::NoSuchNumber)?;
+        // One that was closed meanwhile: its envelopes are another stream's now.
+        let Some(mailbox) = place else { return Ok(()) };
+        let mut entries = Vec::new();
+        let up_to_sent = match writer {
+            Writer::Here => up_to,
+            Writer::Elsewhere => up_to.min(mailbox.position()),
+        };
+        let credit = mailbox
+            .acknowledge(up_to_sent, singly, &mut entries)
+            .map_err(|_| FeedError::NeverSent)?;
+        let address = mailbox.address;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.services.metrics.acknowledged.add(entries.len());
+        self.give(credit);
+        if let Writer::Here = writer {
+            let acknowledgement = Acknowledgement { address, entries };
+            if let Err(refused) = self.services.acknowledger.try_put(acknowledgement) {
+                self.unwritten.push_back(refused);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives credit back, which also ends a mailbox's waiting for more of it.
+    fn give(&mut self, credit: Credit) {
+        self.credit.give(credit);
+        for number in &self.line {
+            if let Some(Some(mailbox)) = self.mailboxes.get_mut(*number as usize) {
+                mailbox.starved = false;
+            }
+        }
+    }
+
+    fn close_mailbox(&mut self, number: u32, ending: Ending) {
+        let Some(mailbox) = self
+            .mailboxes
+            .get_mut(number as usize)
+            .and_then(Option::take)
+        else {
+            return;
+        };
+        self.give(mailbox.outstanding());
+        let others = self.mailboxes.iter().any(Option::is_some) || !self.openings.is_empty();
+        if others || ending == Ending::Removed {
+            self.flush();
+            self.output.push_back(Output::MailboxClosed(number, ending));
+        } else {
+            self.close(FeedError::Ended(ending));
+        }
+    }
+
+    fn drain_begins(&mut self) {
+        self.drained = None;
+        self.leave_at = Some((self.services.drain.moment(), Ending::Draining));
+        self.set_timer();
+    }
+
+    fn time_passes(&mut self) {
+        let now = Instant::now();
+        if let Some((at, ending)) = self.leave_at
+            && at <= now
+        {
+            return self.close(FeedError::Ended(ending));
+        }
+        if self.next_ping <= now {
+            // Who only listens cannot answer.
+            if self.input.is_some() {
+                if self.unanswered >= UNANSWERED {
+                    return self.close(FeedError::Ended(Ending::PeerSilent));
+                }
+                self.unanswered += 1;
+            }
+            self.pings = self.pings.wrapping_add(1);
+            self.output.push_back(Output::Ping(self.pings));
+            self.next_ping = now + self.services.config.ping_interval;
+        }
+        self.set_timer();
+    }
+
+    fn set_timer(&mut self) {
+        let next = self
+            .leave_at
+            .map_or(self.next_ping, |(at, _)| at.min(self.next_ping));
+        self.timer.as_mut().reset(next);
+    }
+
+    fn close(&mut self, error: FeedError<E>) {
+        if !self.ended {
+            self.flush();
+            self.ended = true;
+            self.output.push_back(Output::Closing(error));
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            self.services.metrics.delivered.add(self.batch.len());
+            self.batch_bytes = 0;
+            self.output
+                .push_back(Output::Deliveries(std::mem::take(&mut self.batch)));
+        }
+    }
+}
+
+impl<I, E> Drop for Feed<I, E> {
+    fn drop(&mut self) {
+        self.services.metrics.streams.closed();
+        // What the owner acknowledged is written although the owner is gone.
+        if !self.unwritten.is_empty() {
+            let (acknowledger, unwritten) = (
+                self.services.acknowledger.clone(),
+                std::mem::take(&mut self.unwritten),
+            );
+            tokio::spawn(async move {
+                for acknowledgement in unwritten {
+                    acknowledger.put(acknowledgement).await;
+                }
+            });
+        }
+    }
+}
+
+/// Who has the store forget acknowledged envelopes.
+#[derive(Debug, Clone, Copy)]
+enum Writer {
+    Here,
+    Elsewhere,
+}
+
+fn repeated(addresses: &[Address]) -> Option<usize> {
+    let mut seen = std::collections::HashSet::with_capacity(addresses.len());
+    addresses.iter().position(|address| !seen.insert(address))
+}
+
+async fn drained(word: &mut Option<Pin<Box<WaitForCancellationFutureOwned>>>) {
+    match word {
+        Some(word) => word.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn write_first(acknowledger: &Acknowledger, unwritten: &VecDeque<Acknowledgement>) {
+    match unwritten.front() {
+        Some(first) => acknowledger.put(first.clone()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_input<I: Stream + Unpin>(input: &mut Option<I>) -> Option<I::Item> {
+    match input {
+        Some(input) => input.next().await,
+        None => std::future::pending().await,
+    }
+}

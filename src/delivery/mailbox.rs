@@ -1,0 +1,211 @@
+//! One open mailbox of a stream: how far it was sent, and what is still unacknowledged.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sealpost_core::{Address, Sequence};
+
+use super::credit::Credit;
+use super::hub::Registration;
+use crate::store::{Generation, Opening, Page, SessionId, Store};
+
+/// The state of one open mailbox. When it is dropped, the store stops telling of it.
+pub(super) struct Mailbox {
+    pub(super) address: Address,
+    pub(super) session: SessionId,
+    pub(super) generation: Generation,
+    pub(super) registration: Registration,
+    _watching: Watching,
+    /// All up to here were sent, or need not be.
+    position: Sequence,
+    /// The highest that is known to be queued.
+    highest: Sequence,
+    /// Something may have been missed: only a read tells.
+    unsure: bool,
+    /// Caught up when all up to here were sent; `None` once that was said.
+    catch_up: Option<Sequence>,
+    /// Sent, but not acknowledged; in order, with their sizes.
+    outstanding: VecDeque<(Sequence, u32)>,
+    /// A read is under way.
+    pub(super) reading: bool,
+    /// It stands in the line of those that want to read.
+    pub(super) queued: bool,
+    /// The next envelope is larger than the credit that there was.
+    pub(super) starved: bool,
+    /// Reads that failed since one succeeded.
+    pub(super) failures: u32,
+}
+
+/// What to do with an envelope that was heard of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// Send it: it is the very next one, and paid for.
+    Send,
+    /// Nothing: it was sent.
+    Old,
+    /// Read: others come before it, or there is no credit.
+    Behind,
+}
+
+/// An owner acknowledged what was not sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NeverSent;
+
+impl Mailbox {
+    pub(super) fn new(
+        address: Address,
+        session: SessionId,
+        opening: Opening,
+        registration: Registration,
+        watching: Watching,
+    ) -> Self {
+        // Where nothing waits there is nothing to read.
+        let position = if opening.queued == 0 {
+            opening.last
+        } else {
+            Sequence::NONE
+        };
+        Self {
+            address,
+            session,
+            generation: opening.generation,
+            registration,
+            _watching: watching,
+            position,
+            highest: opening.last,
+            unsure: false,
+            catch_up: Some(opening.last),
+            outstanding: VecDeque::new(),
+            reading: false,
+            queued: false,
+            starved: false,
+            failures: 0,
+        }
+    }
+
+    /// The last one sent.
+    pub(super) fn position(&self) -> Sequence {
+        self.position
+    }
+
+    /// Whether there is, or may be, something to read.
+    pub(super) fn is_behind(&self) -> bool {
+        self.unsure || self.position < self.highest
+    }
+
+    /// Anything may have happened.
+    pub(super) fn missed(&mut self) {
+        self.unsure = true;
+    }
+
+    /// An envelope of this number exists.
+    pub(super) fn heard_of(&mut self, sequence: Sequence) {
+        self.highest = self.highest.max(sequence);
+    }
+
+    /// An envelope was heard of; if it can be sent at once, it counts as sent.
+    pub(super) fn push(&mut self, sequence: Sequence, size: usize, credit: &mut Credit) -> Pushed {
+        if sequence <= self.position {
+            return Pushed::Old;
+        }
+        if !self.is_behind() && sequence == self.position.next() && credit.take(size) {
+            self.sent(sequence, size);
+            self.highest = sequence;
+            return Pushed::Send;
+        }
+        self.heard_of(sequence);
+        Pushed::Behind
+    }
+
+    /// A page was read, paid for by `reserved`; its entries count as sent. What is left of the credit comes back.
+    pub(super) fn read(&mut self, page: &Page, mut reserved: Credit) -> Credit {
+        for queued in &page.entries {
+            let size = queued.entry.envelope.size();
+            // The store was asked for no more than this.
+            reserved.take(size);
+            self.sent(queued.sequence, size);
+        }
+        match page.end {
+            Some(last) => {
+                // Numbers after the last entry were acknowledged or have expired.
+                self.position = self.position.max(last);
+                self.highest = self.highest.max(last);
+                self.unsure = false;
+            }
+            None => self.starved = page.entries.is_empty(),
+        }
+        reserved
+    }
+
+    /// True once, when everything that was there at the opening has been sent (P4).
+    pub(super) fn catches_up(&mut self) -> bool {
+        self.catch_up
+            .take_if(|last| *last <= self.position)
+            .is_some()
+    }
+
+    /// Takes acknowledged ones off, into `entries`; their credit comes back. Repeating one does nothing.
+    pub(super) fn acknowledge(
+        &mut self,
+        up_to: Sequence,
+        singly: &[Sequence],
+        entries: &mut Vec<(Sequence, u32)>,
+    ) -> Result<Credit, NeverSent> {
+        if up_to > self.position || singly.iter().any(|sequence| *sequence > self.position) {
+            return Err(NeverSent);
+        }
+        let mut credit = Credit::NONE;
+        while let Some((sequence, size)) = self
+            .outstanding
+            .pop_front_if(|(sequence, _)| *sequence <= up_to)
+        {
+            credit.give_one(size);
+            entries.push((sequence, size));
+        }
+        for sequence in singly {
+            if let Ok(place) = self
+                .outstanding
+                .binary_search_by_key(sequence, |(sequence, _)| *sequence)
+                && let Some((sequence, size)) = self.outstanding.remove(place)
+            {
+                credit.give_one(size);
+                entries.push((sequence, size));
+            }
+        }
+        Ok(credit)
+    }
+
+    /// The credit of all that is outstanding, for when the mailbox closes.
+    pub(super) fn outstanding(&self) -> Credit {
+        let mut credit = Credit::NONE;
+        self.outstanding
+            .iter()
+            .for_each(|(_, size)| credit.give_one(*size));
+        credit
+    }
+
+    fn sent(&mut self, sequence: Sequence, size: usize) {
+        self.position = sequence;
+        self.outstanding
+            .push_back((sequence, u32::try_from(size).unwrap_or(u32::MAX)));
+    }
+}
+
+/// Has the store tell of a mailbox, until it is dropped.
+pub(super) struct Watching {
+    store: Arc<dyn Store>,
+    address: Address,
+}
+
+impl Watching {
+    /// The caller calls [`Store::watch`] at the same time.
+    pub(super) fn new(store: Arc<dyn Store>, address: Address) -> Self {
+        Self { store, address }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.store.unwatch(self.address);
+    }
+}

@@ -1,0 +1,215 @@
+//! Every metric, by name, in one place. Labels are enums, so their number is known.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter as PrometheusCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge as PrometheusGauge;
+use prometheus_client::registry::Registry;
+
+/// The metrics of one relay.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Envelopes asked to be queued, by outcome.
+    pub sends: Sends,
+    /// Envelopes sent to owners.
+    pub delivered: Counter,
+    /// Envelopes that owners acknowledged on their streams.
+    pub acknowledged: Counter,
+    /// Open Receive and Subscribe streams.
+    pub streams: Gauge,
+    /// Client connections.
+    pub connections: Gauge,
+    /// Failed calls, by reason.
+    pub failures: Failures,
+    registry: Registry,
+}
+
+/// A number that only rises.
+#[derive(Debug, Clone, Default)]
+pub struct Counter(PrometheusCounter);
+
+/// A number of things that there are.
+#[derive(Debug, Clone, Default)]
+pub struct Gauge(PrometheusGauge);
+
+/// What became of a send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Outcome {
+    /// It was queued.
+    Accepted,
+    /// Its fields were wrong.
+    Invalid,
+    /// No such mailbox, or not its key.
+    Refused,
+    /// The mailbox was full.
+    Full,
+    /// The store failed.
+    Unavailable,
+}
+
+/// A procedure of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(missing_docs)]
+pub enum Procedure {
+    Send,
+    SendStream,
+    FetchCard,
+    CreateMailbox,
+    UpdateMailbox,
+    DeleteMailbox,
+    DescribeMailbox,
+    Receive,
+    Subscribe,
+    Acknowledge,
+}
+
+/// A handle for each [`Outcome`], so that counting looks nothing up.
+#[derive(Debug)]
+pub struct Sends {
+    accepted: PrometheusCounter,
+    invalid: PrometheusCounter,
+    refused: PrometheusCounter,
+    full: PrometheusCounter,
+    unavailable: PrometheusCounter,
+}
+
+/// Failures by procedure and reason.
+#[derive(Debug, Clone, Default)]
+pub struct Failures(Family<FailureLabels, PrometheusCounter>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SendLabels {
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    procedure: Procedure,
+    reason: &'static str,
+}
+
+impl Metrics {
+    /// With all numbers at nought.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("sealpost");
+        let sends: Family<SendLabels, PrometheusCounter> = Family::default();
+        let delivered = Counter::default();
+        let acknowledged = Counter::default();
+        let streams = Gauge::default();
+        let connections = Gauge::default();
+        let failures = Failures::default();
+        registry.register(
+            "sends",
+            "Envelopes that senders asked to be queued",
+            sends.clone(),
+        );
+        registry.register(
+            "deliveries",
+            "Envelopes sent to owners",
+            delivered.0.clone(),
+        );
+        registry.register(
+            "acknowledgements",
+            "Envelopes that owners acknowledged",
+            acknowledged.0.clone(),
+        );
+        registry.register(
+            "streams_open",
+            "Receive and Subscribe streams that are open",
+            streams.0.clone(),
+        );
+        registry.register(
+            "connections_open",
+            "Client connections that are open",
+            connections.0.clone(),
+        );
+        registry.register(
+            "failures",
+            "Failed calls by procedure and reason",
+            failures.0.clone(),
+        );
+        let of = |outcome| sends.get_or_create_owned(&SendLabels { outcome });
+        Self {
+            sends: Sends {
+                accepted: of(Outcome::Accepted),
+                invalid: of(Outcome::Invalid),
+                refused: of(Outcome::Refused),
+                full: of(Outcome::Full),
+                unavailable: of(Outcome::Unavailable),
+            },
+            delivered,
+            acknowledged,
+            streams,
+            connections,
+            failures,
+            registry,
+        }
+    }
+
+    /// All of them, in the OpenMetrics text format.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // A String takes anything that is written to it.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Counter {
+    /// Counts some.
+    pub fn add(&self, many: usize) {
+        self.0.inc_by(many as u64);
+    }
+
+    /// How many there were.
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl Gauge {
+    /// One more.
+    pub fn opened(&self) {
+        self.0.inc();
+    }
+
+    /// One less.
+    pub fn closed(&self) {
+        self.0.dec();
+    }
+
+    /// How many there are.
+    pub fn get(&self) -> i64 {
+        self.0.get()
+    }
+}
+
+impl Sends {
+    /// Counts one.
+    pub fn count(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Accepted => &self.accepted,
+            Outcome::Invalid => &self.invalid,
+            Outcome::Refused => &self.refused,
+            Outcome::Full => &self.full,
+            Outcome::Unavailable => &self.unavailable,
+        }
+        .inc();
+    }
+}
+
+impl Failures {
+    /// Counts one. The reason is one of the contract's names.
+    pub fn count(&self, procedure: Procedure, reason: &'static str) {
+        self.0
+            .get_or_create(&FailureLabels { procedure, reason })
+            .inc();
+    }
+}

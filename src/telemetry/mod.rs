@@ -1,0 +1,8 @@
+//! What the relay tells of itself: logs, traces and metrics. Never of its users: no label, field or text holds an
+//! address, a key, a peer, an exact time or an exact size.
+
+mod logs;
+mod metrics;
+
+pub use logs::{LogConfig, LogFormat, Telemetry, TelemetryError};
+pub use metrics::{Metrics, Outcome, Procedure};
