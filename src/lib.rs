@@ -3,6 +3,7 @@
 //! Start at ARCHITECTURE.md. Imports run downwards: [`cli`] → [`server`] → [`edge`], [`api`] → [`delivery`] →
 //! [`store`]; `sealpost-core` is below all of them.
 
+pub mod api;
 pub mod clock;
 pub mod delivery;
 pub mod store;

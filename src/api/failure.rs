@@ -1,0 +1,122 @@
+//! What clients are told when something goes wrong: the one place where it is decided.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use sealpost_proto::Reason;
+use sealpost_proto::status::Failure;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::delivery::{Ending, FeedError};
+use crate::store::{AppendError, StoreError};
+use crate::telemetry::Outcome;
+
+/// The store failed.
+pub(super) fn of_store(error: StoreError) -> Failure {
+    match error {
+        StoreError::Unavailable(_) | StoreError::TimedOut => {
+            Failure::new(Reason::StoreUnavailable, "the relay's store does not answer; it may or may not have been done")
+                .retry_after(around(Duration::from_secs(1)))
+        }
+        StoreError::Corrupt(_) => Failure::new(Reason::Internal, "the relay's store holds something unreadable"),
+    }
+}
+
+/// A send failed.
+pub(super) fn of_append(error: AppendError) -> Failure {
+    match error {
+        AppendError::Refused => Failure::new(
+            Reason::DeliveryRefused,
+            "there is no such mailbox, or the delivery key is none of its keys; ask the recipient for a new invite",
+        ),
+        AppendError::Full => {
+            Failure::new(Reason::MailboxFull, "the mailbox is full until its owner has taken some out")
+                .retry_after(around(Duration::from_secs(30)))
+        }
+        AppendError::Store(error) => of_store(error),
+    }
+}
+
+/// The same, as it is counted.
+pub(super) fn outcome(error: &AppendError) -> Outcome {
+    match error {
+        AppendError::Refused => Outcome::Refused,
+        AppendError::Full => Outcome::Full,
+        AppendError::Store(_) => Outcome::Unavailable,
+    }
+}
+
+/// A stream has ended.
+pub(super) fn of_feed(error: FeedError<Failure>) -> Failure {
+    match error {
+        FeedError::Ended(ending) => of_ending(ending),
+        FeedError::Unknown(place) => {
+            Failure { field: Some(format!("open.proofs[{place}]")), ..unknown_mailbox() }
+        }
+        FeedError::OpenTwice(place) => Failure {
+            field: Some(format!("open.proofs[{place}]")),
+            ..Failure::new(Reason::StreamProtocol, "this mailbox is already open on this stream")
+        },
+        FeedError::TooMany => Failure::new(Reason::LimitExceeded, "one stream cannot have so many mailboxes open")
+            .with("limit", "mailboxes of one stream"),
+        FeedError::NeverSent => Failure::new(
+            Reason::AcknowledgementInvalid,
+            "this stream has not sent an envelope of that number",
+        ),
+        FeedError::NoSuchNumber => {
+            Failure::new(Reason::StreamProtocol, "no mailbox of this stream was ever given that number")
+        }
+        FeedError::Store(error) => of_store(error),
+        FeedError::Input(failure) => failure,
+    }
+}
+
+/// A stream, or a mailbox of it, has ended by the relay's or the owner's will.
+pub(super) fn of_ending(ending: Ending) -> Failure {
+    let soon = || around(Duration::from_millis(500));
+    match ending {
+        Ending::Displaced => Failure::new(Reason::Displaced, "a newer stream has opened this mailbox"),
+        Ending::Deleted => Failure::new(Reason::MailboxDeleted, "the mailbox was deleted by its owner"),
+        Ending::Removed => Failure::new(Reason::Unspecified, "the mailbox was closed as asked"),
+        Ending::Draining => Failure::new(Reason::Draining, "this relay is shutting down").retry_after(soon()),
+        Ending::Rebalance => {
+            Failure::new(Reason::Rebalance, "this stream has lived as long as a stream may").retry_after(soon())
+        }
+        Ending::PeerSilent => Failure::new(Reason::PeerSilent, "pings were not answered").retry_after(soon()),
+        Ending::StoreUnavailable => of_store(StoreError::TimedOut),
+    }
+}
+
+/// An owner's mailbox does not exist.
+pub(super) fn unknown_mailbox() -> Failure {
+    Failure::new(Reason::MailboxUnknown, "there is no mailbox of this address")
+}
+
+/// What a client is told of a status that the framework made.
+pub(super) fn of_framework(status: &Status) -> Failure {
+    if let Some(failure) = Failure::from_status(status) {
+        return failure;
+    }
+    match status.code() {
+        Code::OutOfRange => Failure::new(Reason::MessageTooLarge, "the message is longer than this relay reads"),
+        Code::Unimplemented => Failure::new(Reason::MethodUnknown, "this relay has no such service or method"),
+        Code::Cancelled | Code::DeadlineExceeded => {
+            Failure::new(Reason::TimedOut, "the call took too long, or was cancelled")
+        }
+        Code::ResourceExhausted | Code::Unavailable => Failure::new(Reason::Overloaded, "the relay is overloaded")
+            .retry_after(around(Duration::from_secs(1))),
+        // The framework finds nothing else wrong with a request than its form.
+        _ => Failure::new(Reason::MalformedMessage, "the bytes are no gRPC message of the type that belongs here"),
+    }
+}
+
+/// A status that the framework made and that says nothing of its reason.
+pub(super) fn is_untyped(status: &Status) -> bool {
+    status.get_details_error_info().is_none()
+}
+
+/// About so long, so that clients do not come back all at once.
+fn around(duration: Duration) -> Duration {
+    duration.mul_f64(rand::rng().random_range(0.5..1.5))
+}

@@ -1,0 +1,52 @@
+//! The gRPC services: bytes in, domain types out, errors mapped once.
+//!
+//! One file for each service; [`parse`] turns fields into types, [`failure`] turns what goes wrong into what the client
+//! is told. Nothing behind this module sees a protobuf message.
+
+mod admission;
+mod anonymous;
+mod config;
+mod delivery_service;
+mod failure;
+mod mailbox_service;
+mod parse;
+mod proofs;
+mod receive;
+mod send_stream;
+mod typed;
+
+use std::sync::Arc;
+
+use sealpost_proto::v1::delivery_service_server::DeliveryServiceServer;
+use sealpost_proto::v1::mailbox_service_server::MailboxServiceServer;
+use tonic::service::Routes;
+use tower::Layer;
+
+pub use admission::Admission;
+pub use config::ApiConfig;
+pub use typed::{TypedErrors, TypedErrorsLayer};
+
+use crate::clock::Clock;
+use crate::delivery::Services;
+use delivery_service::Delivery;
+use mailbox_service::Mailboxes;
+use proofs::Proofs;
+
+/// Both services, ready to be served, and reflection if the configuration asks for it.
+pub fn routes(config: ApiConfig, services: Arc<Services>, clock: Clock) -> TypedErrors<Routes> {
+    let config = Arc::new(config);
+    let proofs = Proofs::new(config.clone(), services.store.clone(), clock.clone());
+    let delivery = DeliveryServiceServer::new(Delivery::new(config.clone(), services.clone()))
+        .max_decoding_message_size(config.max_message_bytes);
+    let mailboxes = MailboxServiceServer::new(Mailboxes::new(config.clone(), services, proofs, clock))
+        .max_decoding_message_size(config.max_message_bytes);
+    let mut routes = Routes::new(delivery).add_service(mailboxes);
+    if config.reflection
+        && let Ok(reflection) = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(sealpost_proto::DESCRIPTORS)
+            .build_v1()
+    {
+        routes = routes.add_service(reflection);
+    }
+    TypedErrorsLayer.layer(routes.prepare())
+}

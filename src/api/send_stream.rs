@@ -1,0 +1,143 @@
+//! `SendStream`: many sends, in the order in which they came.
+//!
+//! What has arrived while a batch was being stored makes up the next batch: a lone send does not wait, and under load
+//! batches form by themselves.
+
+use std::sync::Arc;
+
+use futures_util::{FutureExt, Stream, StreamExt, stream};
+use sealpost_proto::status::Failure;
+use sealpost_proto::v1;
+use tonic::{Status, Streaming};
+
+use super::{ApiConfig, failure, parse};
+use crate::delivery::{Ending, Services};
+use crate::store::{AppendError, StoreError};
+use crate::telemetry::{Outcome, Procedure};
+
+/// The results of a stream of sends.
+pub(super) fn results(
+    config: Arc<ApiConfig>,
+    services: Arc<Services>,
+    requests: Streaming<v1::SendStreamRequest>,
+) -> impl Stream<Item = Result<v1::SendStreamResponse, Status>> + Send {
+    let sending = Sending { config, services, requests, failed: None, done: false };
+    stream::unfold(sending, |mut sending| async move { sending.next().await.map(|results| (results, sending)) })
+}
+
+struct Sending {
+    config: Arc<ApiConfig>,
+    services: Arc<Services>,
+    requests: Streaming<v1::SendStreamRequest>,
+    /// What went wrong after the batch that is being stored.
+    failed: Option<Failure>,
+    done: bool,
+}
+
+impl Sending {
+    async fn next(&mut self) -> Option<Result<v1::SendStreamResponse, Status>> {
+        if self.done {
+            return None;
+        }
+        let Some(sends) = self.gather().await else {
+            self.done = true;
+            let failure = self.failed.take()?;
+            self.services.metrics.failures.count(Procedure::SendStream, failure.reason.name());
+            return Some(Err(failure.into_status()));
+        };
+        Some(Ok(v1::SendStreamResponse { results: self.store(sends).await }))
+    }
+
+    /// Waits for sends, then takes what is there. `None` at the end.
+    async fn gather(&mut self) -> Option<Vec<v1::TaggedSend>> {
+        if self.failed.is_some() {
+            return None;
+        }
+        let first = tokio::select! {
+            biased;
+            first = self.requests.next() => first?,
+            // What was in flight has been answered.
+            () = self.services.drain.begun() => {
+                self.failed = Some(failure::of_ending(Ending::Draining));
+                return None;
+            }
+        };
+        let mut sends = self.accept(first)?;
+        while sends.len() < self.config.max_batch {
+            match self.requests.next().now_or_never() {
+                Some(Some(more)) => match self.accept(more) {
+                    Some(more) => sends.extend(more),
+                    None => break,
+                },
+                _ => break,
+            }
+        }
+        Some(sends)
+    }
+
+    fn accept(&mut self, message: Result<v1::SendStreamRequest, Status>) -> Option<Vec<v1::TaggedSend>> {
+        match message {
+            Ok(request) if request.sends.len() <= self.config.max_batch => Some(request.sends),
+            Ok(_) => {
+                self.failed = Some(parse::limit("sends of one message", self.config.max_batch));
+                None
+            }
+            Err(status) => {
+                self.failed = Some(failure::of_framework(&status));
+                None
+            }
+        }
+    }
+
+    #[tracing::instrument(name = "SendStream", level = "info", skip_all)]
+    async fn store(&self, sends: Vec<v1::TaggedSend>) -> Vec<v1::SendResult> {
+        let counts = &self.services.metrics.sends;
+        let mut results = Vec::with_capacity(sends.len());
+        let mut appends = Vec::with_capacity(sends.len());
+        let mut places = Vec::with_capacity(sends.len());
+        for v1::TaggedSend { tag, send } in sends {
+            let parsed = send
+                .ok_or_else(|| Failure::field("send", "nothing to send"))
+                .and_then(|send| parse::send(&self.config, send));
+            let refusal = match parsed {
+                Ok(append) => {
+                    appends.push(append);
+                    places.push(results.len());
+                    None
+                }
+                Err(failure) => {
+                    counts.count(Outcome::Invalid);
+                    Some(refusal(failure))
+                }
+            };
+            results.push(v1::SendResult { tag, refusal });
+        }
+        if appends.is_empty() {
+            return results;
+        }
+        let mut stored = self.services.store.append(appends).await.into_iter();
+        for place in places {
+            let missing = AppendError::Store(StoreError::Corrupt("the store gave no result"));
+            let outcome = stored.next().unwrap_or(Err(missing));
+            counts.count(outcome.as_ref().map_or_else(failure::outcome, |_| Outcome::Accepted));
+            if let (Err(error), Some(result)) = (outcome, results.get_mut(place)) {
+                result.refusal = Some(refusal(failure::of_append(error)));
+            }
+        }
+        results
+    }
+}
+
+fn refusal(failure: Failure) -> v1::Refusal {
+    v1::Refusal {
+        reason: i32::from(failure.reason),
+        retry_after_ms: failure.retry_after.map_or(0, millis),
+        message: failure.field.map_or(failure.message.clone(), |field| format!("{field}: {}", failure.message)),
+    }
+}
+
+/// Whole milliseconds, at least one.
+pub(super) fn millis(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
+}
+
