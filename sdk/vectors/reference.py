@@ -101,6 +101,7 @@ D = -121665 * pow(121666, -1, P) % P
 
 
 def check_identity_key(key):
+    """That it is the canonical encoding of a point on the curve that is not of small order."""
     refuse_unless(len(key) == 32, "Length")
     sign, y = key[31] >> 7, int.from_bytes(key, "little") & (2**255 - 1)
     refuse_unless(y < P, "NotAKey")
@@ -123,6 +124,11 @@ def edwards_double(point):
 
 
 def verify(key, signed, signature, error):
+    """OpenSSL checks that s and R are canonical, but not that R is not of small order."""
+    try:
+        check_identity_key(signature[:32])
+    except Refused:
+        raise Refused(error) from None
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, signed)
     except InvalidSignature:

@@ -237,3 +237,19 @@ fn fields(
 }
 
 redacted_debug!(Card);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SealingKeys;
+
+    #[test]
+    fn the_card_issued_later_is_newer() {
+        let key = IdentityKey::from_seed([1; 32]);
+        let sealing = SealingKeys::from_bytes(&[2; 64]).public();
+        let issued = |at| Card::sign(&key, &sealing, UnixTime(at), UnixTime(100)).unwrap();
+        assert!(issued(2).is_newer_than(&issued(1)));
+        assert!(!issued(1).is_newer_than(&issued(1)));
+        assert!(!issued(1).is_newer_than(&issued(2)));
+    }
+}

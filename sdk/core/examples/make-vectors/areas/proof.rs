@@ -218,6 +218,15 @@ fn bad(area: &mut Area) {
         NOW,
         "BadSignature",
     );
+    let small_order = with(&|proof| proof.signature = SMALL_ORDER_R);
+    case(
+        "R of small order",
+        &small_order,
+        &relay,
+        open,
+        NOW,
+        "BadSignature",
+    );
     let malleable = with(&|proof| proof.signature = plus_order(&proof.signature));
     case(
         "s not reduced",
@@ -342,6 +351,15 @@ fn signed_bytes(person: &Person, relay: &str, operation: Operation, nonce: Nonce
     ]
     .concat()
 }
+
+/// A signature by alice's key over the proof that the bad cases start from, with the identity point for R and s = k·a: the
+/// equation holds, but only strict verification refuses it. Computed once, as this crate
+/// cannot make it.
+const SMALL_ORDER_R: Signature = Signature::from_bytes([
+    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0x00, 0x3e, 0x39, 0x92, 0x25, 0x6d, 0x1e, 0x42, 0x69, 0xf8, 0xd3, 0x65, 0x23, 0x96, 0xf2, 0xf3,
+    0x2c, 0xde, 0x88, 0x71, 0x85, 0xf8, 0xe5, 0x86, 0x14, 0x8e, 0x1a, 0x3d, 0x52, 0x81, 0x66, 0x09,
+]);
 
 /// The same signature with the group's order added to s: valid by the equation, refused by RFC 8032.
 fn plus_order(signature: &Signature) -> Signature {
