@@ -13,6 +13,7 @@ mod people;
 mod proof;
 mod seal;
 mod seal_bad;
+mod seal_forged;
 mod voucher;
 
 use sealpost_core::Suite;

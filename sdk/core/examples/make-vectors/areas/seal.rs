@@ -8,7 +8,7 @@ use super::drbg::Drbg;
 use super::forge::{Draft, dissect, overhead};
 use super::message::{field, fields_of, frame, plain};
 use super::people::{NOW, Person};
-use super::seal_bad;
+use super::{seal_bad, seal_forged};
 
 /// The classes that vectors use: larger ones would only make the files larger.
 const CLASSES: &[usize] = &[1_024, 2_048, 4_096];
@@ -27,6 +27,7 @@ pub(crate) fn area(suite: Suite) -> Area {
     let mut area = Area::new(name, about);
     good(&mut area, suite);
     seal_bad::add_to(&mut area, suite);
+    seal_forged::add_to(&mut area, suite);
     area
 }
 
