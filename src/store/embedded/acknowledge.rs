@@ -11,7 +11,9 @@ use super::work::{Work, envelope_size};
 impl Work<'_> {
     pub(super) fn acknowledge(&mut self, batch: &[Acknowledgement]) -> Result<(), Fault> {
         for Acknowledgement { address, entries } in batch {
-            let Some(mut counters) = self.counters(address)? else { continue };
+            let Some(mut counters) = self.counters(address)? else {
+                continue;
+            };
             let before = counters.queued;
             for (sequence, _) in entries {
                 self.forget_one(address, &mut counters, *sequence)?;

@@ -27,7 +27,9 @@ impl Work<'_> {
         if !grants::admit(&self.tables.grants, &address, &append.key, self.now)? {
             return Ok(Err(AppendError::Refused));
         }
-        let Some(mut counters) = self.counters(&address)? else { return Ok(Err(AppendError::Refused)) };
+        let Some(mut counters) = self.counters(&address)? else {
+            return Ok(Err(AppendError::Refused));
+        };
         if append.ephemeral {
             self.tell(address, Event::Ephemeral { envelope: append.envelope });
             return Ok(Ok(Sequence::NONE));

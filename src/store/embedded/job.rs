@@ -34,7 +34,9 @@ where
     T: Send,
 {
     fn apply(&mut self, work: &mut Work<'_>) -> Result<(), Fault> {
-        let Some(operation) = self.operation.take() else { return Ok(()) };
+        let Some(operation) = self.operation.take() else {
+            return Ok(());
+        };
         match operation(work) {
             Ok(outcome) => self.outcome = Ok(outcome),
             Err(fault @ Fault::Corrupt(_)) => self.outcome = Err(fault.to_answer()),

@@ -25,7 +25,9 @@ impl Work<'_> {
     }
 
     pub(super) fn update(&mut self, address: &Address, change: &MailboxChange) -> Result<bool, Fault> {
-        let Some(mut counters) = self.counters(address)? else { return Ok(false) };
+        let Some(mut counters) = self.counters(address)? else {
+            return Ok(false);
+        };
         if let Some(grants) = &change.grants {
             self.tables.grants.insert(address.as_bytes(), grants::encode(grants).as_slice())?;
         }
@@ -38,7 +40,9 @@ impl Work<'_> {
     }
 
     pub(super) fn open(&mut self, address: &Address, session: &SessionId) -> Result<Option<Opening>, Fault> {
-        let Some(mut counters) = self.counters(address)? else { return Ok(None) };
+        let Some(mut counters) = self.counters(address)? else {
+            return Ok(None);
+        };
         counters.last_seen = self.now;
         let generation = self.change_session(address, &mut counters, session_hash(session))?;
         Ok(Some(Opening { generation, last: counters.last, queued: counters.queued }))

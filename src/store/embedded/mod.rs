@@ -1,7 +1,7 @@
 //! A store in one file on one machine: for a first run, and for an installation of one relay.
 //!
-//! One thread writes. It takes every change that waits, applies all of them in one transaction, commits once, answers,
-//! and only then tells [`Wakes`]: an event never precedes what it tells of (P1), and the events of a mailbox come in
+//! One thread writes. It takes every change that waits, applies all of them in one transaction, commits once, and only
+//! then tells [`Wakes`] and answers: an event never precedes what it tells of (P1), and the events of a mailbox come in
 //! their order (P3). While it waits for the disk the next changes gather, so the cost of a commit is shared by as many
 //! as there are callers ([`writer`]).
 //!

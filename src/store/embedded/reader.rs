@@ -35,7 +35,9 @@ impl Reader {
 
     pub(super) fn read(&self, request: &ReadRequest) -> Result<Read, Fault> {
         let counters = self.mailbox(&request.address)?.filter(|counters| counters.belongs_to(&request.session));
-        let Some(counters) = counters else { return Ok(Read::Ended) };
+        let Some(counters) = counters else {
+            return Ok(Read::Ended);
+        };
 
         let (_, last) = entry_keys(&request.address);
         let first = entry_key(&request.address, request.after.next());
@@ -56,7 +58,9 @@ impl Reader {
     }
 
     pub(super) fn describe(&self, address: &Address) -> Result<Option<Description>, Fault> {
-        let Some(mut counters) = self.mailbox(address)? else { return Ok(None) };
+        let Some(mut counters) = self.mailbox(address)? else {
+            return Ok(None);
+        };
         if counters.may_hold_expired(&self.limits, self.now) {
             let (first, last) = entry_keys(address);
             for row in self.entries.range::<&EntryKey>(&first..=&last)? {
@@ -81,7 +85,9 @@ impl Reader {
     }
 
     pub(super) fn inspect(&self, address: &Address, max_entries: u32) -> Result<Option<Inspection>, Fault> {
-        let Some(description) = self.describe(address)? else { return Ok(None) };
+        let Some(description) = self.describe(address)? else {
+            return Ok(None);
+        };
         let (first, last) = entry_keys(address);
         let entries = self.waiting(&first, &last)?.take(max_entries as usize).map(|row| {
             let (key, value) = row?;

@@ -80,17 +80,18 @@ impl Writer {
         self.flush();
     }
 
-    /// Does these in one transaction; then answers; then tells.
+    /// Does these in one transaction; then tells; then answers, so that who watches after an answer does not hear of
+    /// what was before it.
     fn process(&mut self, mut jobs: Vec<Queued>) {
         let outcome = self.transact(|work| jobs.iter_mut().try_for_each(|queued| queued.job.apply(work)));
         let (answer, events) = match outcome {
             Ok(events) => (Ok(()), events),
             Err(error) => (Err(error), Events::new()),
         };
+        self.tell(events);
         for queued in jobs {
             queued.job.settle(answer);
         }
-        self.tell(events);
     }
 
     fn tell(&self, events: Events) {
@@ -106,7 +107,9 @@ impl Writer {
         let (limits, now) = (self.shared.limits, self.shared.clock.now().hour());
         let due = {
             let database = self.shared.database.read();
-            let Some(database) = database.as_ref() else { return };
+            let Some(database) = database.as_ref() else {
+                return;
+            };
             database.begin_read().map_err(Fault::from).and_then(|reading| self.sweeper.look(&reading, limits, now))
         };
         match due {

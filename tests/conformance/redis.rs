@@ -1,0 +1,84 @@
+//! The Redis store, over a real server that stores before it answers.
+
+use std::sync::Arc;
+
+use sealpost::clock::Clock;
+use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
+use sealpost::store::{Durability, QueueLimits, Store};
+use sealpost_core::Address;
+use sealpost_testkit::{AppendOnly, RedisServer, RedisSettings};
+
+use crate::fixture::{Fixture, this_hour};
+use crate::recording::Recording;
+
+/// On a server of its own.
+pub(crate) struct OnServer {
+    server: RedisServer,
+    limits: QueueLimits,
+    clock: Clock,
+    recording: Arc<Recording>,
+    store: Arc<RedisStore>,
+}
+
+impl OnServer {
+    async fn connect(
+        server: &RedisServer,
+        limits: QueueLimits,
+        clock: &Clock,
+        recording: &Arc<Recording>,
+    ) -> Arc<RedisStore> {
+        let url = RedisUrl::parse(&server.url()).expect("a URL");
+        let options = RedisOptions { limits, durability: Durability::Fsync, ..RedisOptions::new(url) };
+        Arc::new(RedisStore::connect(options, clock.clone(), recording.clone()).await.expect("it connects"))
+    }
+}
+
+impl Fixture for OnServer {
+    const ENDS_BY_CLOCK: bool = false;
+    const HISTORIES: u32 = 24;
+
+    async fn new(limits: QueueLimits) -> Self {
+        let settings = RedisSettings { append_only: AppendOnly::Always, ..RedisSettings::default() };
+        let server = RedisServer::spawn(settings).await;
+        let (clock, recording) = (this_hour(), Arc::default());
+        let store = Self::connect(&server, limits, &clock, &recording).await;
+        Self { server, limits, clock, recording, store }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn recording(&self) -> &Arc<Recording> {
+        &self.recording
+    }
+
+    /// Another relay takes over: relays keep nothing.
+    async fn restart(&mut self) {
+        // The old one may go on to tell for a moment.
+        self.recording = Arc::default();
+        self.store = Self::connect(&self.server, self.limits, &self.clock, &self.recording).await;
+    }
+
+    async fn crash(&mut self) {
+        self.server.restart().await;
+        self.restart().await;
+    }
+
+    async fn spoil(&mut self, address: Address) {
+        let client = ::redis::Client::open(self.server.url()).expect("a URL");
+        let mut connection = client.get_multiplexed_async_connection().await.expect("it connects");
+        let mut keys: Vec<String> =
+            ::redis::cmd("KEYS").arg("q:*").query_async(&mut connection).await.expect("the queues");
+        let queue = keys.pop().expect("a queue");
+        assert!(keys.is_empty(), "one mailbox has a queue");
+        let mut spoiling = ::redis::pipe();
+        spoiling.cmd("DEL").arg(&queue).cmd("XADD").arg(&queue).arg("0-1").arg("e").arg("rubbish");
+        spoiling.exec_async(&mut connection).await.expect("it is spoiled");
+        let _ = address;
+    }
+}
