@@ -4,7 +4,11 @@
 //! [`store`]; `sealpost-core` is below all of them.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod delivery;
+pub mod edge;
+pub mod server;
 pub mod store;
 pub mod telemetry;

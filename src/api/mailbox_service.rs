@@ -33,7 +33,7 @@ impl Mailboxes {
 
     async fn create(&self, request: v1::CreateMailboxRequest) -> Result<v1::CreateMailboxResponse, Failure> {
         let grants = parse::grants(&self.config, &request.delivery_keys)?;
-        let card = parse::card(&self.config, request.card)?;
+        let card = parse::card(&self.config, &request.card)?;
         let address = self.proofs.verify(request.proof.as_ref(), Operation::CreateMailbox).await?;
         let store = self.services.store.as_ref();
         let now = self.clock.now();
@@ -49,7 +49,7 @@ impl Mailboxes {
 
     async fn update(&self, request: v1::UpdateMailboxRequest) -> Result<v1::UpdateMailboxResponse, Failure> {
         let grants = request.delivery_keys.map(|keys| parse::grants(&self.config, &keys.grants)).transpose()?;
-        let card = request.card.map(|card| parse::card(&self.config, card)).transpose()?;
+        let card = request.card.map(|card| parse::card(&self.config, &card)).transpose()?;
         let address = self.proofs.verify(request.proof.as_ref(), Operation::UpdateMailbox).await?;
         match self.services.store.update(address, MailboxChange { grants, card }).await {
             Ok(true) => Ok(v1::UpdateMailboxResponse {}),

@@ -63,12 +63,12 @@ pub(super) fn grants(config: &ApiConfig, grants: &[v1::DeliveryKeyGrant]) -> Res
 }
 
 /// A card. The relay does not look into it.
-pub(super) fn card(config: &ApiConfig, card: Bytes) -> Result<Bytes, Failure> {
+pub(super) fn card(config: &ApiConfig, card: &[u8]) -> Result<Bytes, Failure> {
     if card.len() > config.max_card_bytes {
         return Err(Failure::field("card", format!("a card has at most {} bytes", config.max_card_bytes)));
     }
     // Alone, so that it does not hold on to the buffer that it came in.
-    Ok(Bytes::copy_from_slice(&card))
+    Ok(Bytes::copy_from_slice(card))
 }
 
 /// How much a stream may send without an acknowledgement.

@@ -119,7 +119,7 @@ pub struct Feed<I, E> {
     /// Numbers of mailboxes that want to read, first come first served.
     line: VecDeque<u32>,
     reads: FuturesUnordered<StoreFuture<'static, DoneRead>>,
-    openings: FuturesUnordered<StoreFuture<'static, (u32, Result<Option<Mailbox>, StoreError>)>>,
+    openings: FuturesUnordered<StoreFuture<'static, DoneOpening>>,
     output: VecDeque<Output<E>>,
     /// Envelopes on their way into `output`.
     batch: Vec<(u32, Sequence, Envelope)>,
@@ -135,6 +135,9 @@ pub struct Feed<I, E> {
     timer: Pin<Box<Sleep>>,
     ended: bool,
 }
+
+/// A mailbox's number, and what came of opening it.
+type DoneOpening = (u32, Result<Option<Mailbox>, StoreError>);
 
 struct DoneRead {
     number: u32,

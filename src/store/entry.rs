@@ -106,7 +106,11 @@ impl Entry {
     /// Reads what [`encode`](Entry::encode) wrote, without copying the envelope.
     pub fn decode(mut bytes: Bytes) -> Result<Self, StoreError> {
         let corrupt = StoreError::Corrupt("a queued entry is malformed");
-        let envelope = if bytes.len() > Self::HEADER_LEN { bytes.split_off(Self::HEADER_LEN) } else { return Err(corrupt) };
+        let envelope = if bytes.len() > Self::HEADER_LEN {
+            bytes.split_off(Self::HEADER_LEN)
+        } else {
+            return Err(corrupt);
+        };
         let header: [u8; Self::HEADER_LEN] = bytes.as_ref().try_into().map_err(|_| corrupt)?;
         let [format, h0, h1, h2, h3, id @ ..] = header;
         let urgency = match format {

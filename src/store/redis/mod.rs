@@ -520,12 +520,12 @@ fn client(options: &RedisOptions) -> Result<Client, ConnectError> {
         .as_str()
         .into_connection_info()
         .map_err(unusable)?;
-    let resp3 = info
-        .redis_settings()
-        .clone()
-        .set_protocol(redis::ProtocolVersion::RESP3);
+    let mut settings = info.redis_settings().clone().set_protocol(redis::ProtocolVersion::RESP3);
+    if let Some(password) = options.url.password() {
+        settings = settings.set_password(password);
+    }
     let tcp = info.tcp_settings().clone().set_nodelay(true);
-    let info = info.set_redis_settings(resp3).set_tcp_settings(tcp);
+    let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
     match &options.ca_pem {
         None => Client::open(info).map_err(unusable),
         Some(pem) => {

@@ -37,7 +37,10 @@ impl RedisOptions {
 
 /// A server's URL. It may hold a password, so it is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RedisUrl(String);
+pub struct RedisUrl {
+    url: String,
+    password: Option<String>,
+}
 
 impl RedisUrl {
     /// Checks a URL.
@@ -57,11 +60,28 @@ impl RedisUrl {
         }
         redis::IntoConnectionInfo::into_connection_info(url)
             .map_err(|_| "it is no redis://[user:password@]host[:port][/database]")?;
-        Ok(Self(url.to_owned()))
+        Ok(Self { url: url.to_owned(), password: None })
+    }
+
+    /// The same, with a password from elsewhere.
+    ///
+    /// # Errors
+    /// Where the URL has a password already.
+    pub fn with_password(self, password: &str) -> Result<Self, &'static str> {
+        let info = redis::IntoConnectionInfo::into_connection_info(self.url.as_str())
+            .map_err(|_| "it is no redis://[user:password@]host[:port][/database]")?;
+        if info.redis_settings().password().is_some() {
+            return Err("it holds a password, and store.password_file is set too; take one out");
+        }
+        Ok(Self { password: Some(password.to_owned()), ..self })
+    }
+
+    pub(super) fn password(&self) -> Option<&str> {
+        self.password.as_deref()
     }
 
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        &self.url
     }
 }
 

@@ -223,7 +223,7 @@ impl Task {
             };
             for done in waiting {
                 // Who gave up waiting takes the watch back by itself.
-                let _ = done.send(outcome.as_ref().map(|()| ()).map_err(super::lane::classify));
+                let _ = done.send(outcome.as_ref().map_err(super::lane::classify).copied());
             }
             if outcome.is_err() {
                 return End::Broken;

@@ -1,0 +1,55 @@
+//! The commands. Each is a file; what they share is in [`output`].
+//!
+//! A command speaks to people, or JSON with `--json`; it exits with 0 if it did what it was asked, 64 if it was asked
+//! wrongly (arguments, configuration), and 1 if it could not do it.
+
+mod check_config;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use output::Failure;
+
+/// A relay for sealed messages that has nothing to hand over.
+///
+/// Try it:    sealpost demo
+/// Run it:    sealpost serve
+#[derive(Debug, Parser)]
+#[command(name = "sealpost", version, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    CheckConfig(check_config::CheckConfig),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> ExitCode {
+        // Everything that speaks TLS in this process uses the one provider; it is there already only if we were here.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let done = match self.command {
+            Command::Serve(command) => command.run(),
+            Command::CheckConfig(command) => command.run(),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure.report(),
+        }
+    }
+}
+
+/// A runtime for a command.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the runtime does not start: {error}")))
+}

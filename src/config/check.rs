@@ -1,0 +1,361 @@
+//! Settings into a [`Config`], with every mistake found at once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sealpost_core::{Audience, IdentityPublicKey};
+
+use super::{
+    AdmissionMode, Config, DrainConfig, DurabilitySetting, LogFormatSetting, Problem, SecurityConfig, Settings,
+    StoreConfig, TlsMode, TlsSettings,
+};
+use crate::api::{Admission, ApiConfig};
+use crate::delivery::FeedConfig;
+use crate::edge::EdgeConfig;
+use crate::store::embedded::EmbeddedOptions;
+use crate::store::redis::{RedisOptions, RedisUrl};
+use crate::store::{Durability, QueueLimits};
+use crate::telemetry::{LogConfig, LogFormat};
+
+/// Checks all of them.
+pub(super) fn config(settings: Settings) -> Result<Config, Vec<Problem>> {
+    let mut checker = Checker::default();
+    let config = checker.config(settings);
+    match config {
+        Some(config) if checker.problems.is_empty() => Ok(config),
+        _ => Err(checker.problems),
+    }
+}
+
+#[derive(Default)]
+struct Checker {
+    problems: Vec<Problem>,
+}
+
+const DATA: &str = "sealpost-data";
+/// One protobuf message with one envelope is this much longer than the envelope, at most.
+const FRAMING: usize = 256;
+
+impl Checker {
+    /// `None` only where a problem was noted.
+    fn config(&mut self, settings: Settings) -> Option<Config> {
+        let Settings { relay, listen, tls, store, mailbox, admission, limits, streams, drain, telemetry } = settings;
+        let default_names = || vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let name_texts = relay.names.unwrap_or_else(default_names);
+        let names = self.names(&name_texts);
+        let address = self.address("listen.address", listen.address.as_deref().unwrap_or("127.0.0.1:8443"));
+        let admin = self.address("listen.admin", listen.admin.as_deref().unwrap_or("127.0.0.1:8081"));
+        if let (Some(address), Some(admin)) = (address, admin)
+            && address == admin
+            && address.port() != 0
+        {
+            self.problem("listen.admin", "is the same as listen.address; give it a port of its own");
+        }
+        let security = self.security(tls, address, name_texts);
+
+        let defaults = QueueLimits::default();
+        let queue = QueueLimits {
+            max_messages: self.positive("mailbox.max_messages", mailbox.max_messages, defaults.max_messages),
+            max_bytes: self.positive("mailbox.max_bytes", mailbox.max_bytes, defaults.max_bytes),
+            message_ttl_hours: self.positive(
+                "mailbox.message_ttl_hours",
+                mailbox.message_ttl_hours,
+                defaults.message_ttl_hours,
+            ),
+            idle_ttl_hours: self.positive("mailbox.idle_ttl_hours", mailbox.idle_ttl_hours, defaults.idle_ttl_hours),
+            ..defaults
+        };
+        if queue.idle_ttl_hours < queue.message_ttl_hours {
+            self.problem(
+                "mailbox.idle_ttl_hours",
+                "is less than mailbox.message_ttl_hours, so mailboxes would go before their envelopes; raise it",
+            );
+        }
+
+        let api_defaults = ApiConfig::new(names);
+        let ping_interval_ms = self.positive("streams.ping_interval_ms", streams.ping_interval_ms, 20_000);
+        let ping_interval = Duration::from_millis(ping_interval_ms);
+        let api = ApiConfig {
+            proof_tolerance_secs: self.within(
+                "limits.proof_tolerance_secs",
+                limits.proof_tolerance_secs,
+                api_defaults.proof_tolerance_secs,
+                // Used proofs are remembered for at least an hour.
+                1..=1800,
+            ),
+            admission: self.admission(admission.mode, admission.operator_keys),
+            envelope_sizes: self.sizes(limits.envelope_sizes, api_defaults.envelope_sizes),
+            max_message_bytes: self.positive(
+                "limits.max_message_bytes",
+                limits.max_message_bytes,
+                api_defaults.max_message_bytes,
+            ),
+            max_batch: self.positive("limits.max_batch", limits.max_batch, api_defaults.max_batch),
+            max_card_bytes: mailbox.max_card_bytes.unwrap_or(api_defaults.max_card_bytes),
+            max_delivery_keys: self.within(
+                "mailbox.max_delivery_keys",
+                mailbox.max_delivery_keys,
+                api_defaults.max_delivery_keys,
+                1..=1000,
+            ),
+            max_outstanding_messages: self.positive(
+                "limits.max_outstanding_messages",
+                limits.max_outstanding_messages,
+                api_defaults.max_outstanding_messages,
+            ),
+            max_outstanding_bytes: self.positive(
+                "limits.max_outstanding_bytes",
+                limits.max_outstanding_bytes,
+                api_defaults.max_outstanding_bytes,
+            ),
+            max_mailboxes: self.positive("limits.max_mailboxes", limits.max_mailboxes, api_defaults.max_mailboxes),
+            ping_interval,
+            reflection: listen.reflection.unwrap_or(false),
+            ..api_defaults
+        };
+        let largest = api.largest_envelope();
+        if api.max_message_bytes < largest + FRAMING {
+            self.problem("limits.max_message_bytes", "is too small for a request with the largest envelope; raise it");
+        }
+        if queue.max_bytes < largest as u64 {
+            self.problem("mailbox.max_bytes", "is less than the largest of limits.envelope_sizes; raise it");
+        }
+
+        let feed = FeedConfig {
+            ping_interval,
+            max_life: Some(streams.max_life_secs.unwrap_or(3600)).filter(|secs| *secs > 0).map(Duration::from_secs),
+            max_mailboxes: api.max_mailboxes,
+        };
+        let drain = DrainConfig {
+            spread: Duration::from_millis(drain.spread_ms.unwrap_or(5_000)),
+            deadline: Duration::from_millis(drain.deadline_ms.unwrap_or(20_000)),
+        };
+        if drain.deadline <= drain.spread {
+            self.problem("drain.deadline_ms", "must be more than drain.spread_ms, or streams are cut that would end");
+        }
+        let edge_defaults = EdgeConfig::default();
+        let edge = EdgeConfig {
+            max_connections: self.positive(
+                "listen.max_connections",
+                listen.max_connections,
+                edge_defaults.max_connections,
+            ),
+            ..edge_defaults
+        };
+        let ratio = telemetry.trace_ratio.unwrap_or(0.01);
+        if !(0.0..=1.0).contains(&ratio) {
+            self.problem("telemetry.trace_ratio", "is a share: from 0 to 1");
+        }
+        let logs = LogConfig {
+            filter: telemetry.log.unwrap_or_else(|| "info".to_owned()),
+            format: match telemetry.log_format {
+                Some(LogFormatSetting::Json) => LogFormat::Json,
+                Some(LogFormatSetting::Human) | None => LogFormat::Human,
+            },
+            otlp_endpoint: telemetry.otlp_endpoint,
+            trace_ratio: ratio,
+        };
+        let store = self.store(store, queue);
+        Some(Config {
+            listen: address?,
+            admin: admin?,
+            edge,
+            security: security?,
+            api,
+            feed,
+            store: store?,
+            drain,
+            logs,
+        })
+    }
+
+    fn names(&mut self, texts: &[String]) -> Vec<Audience> {
+        let mut names = Vec::new();
+        for text in texts {
+            match text.parse() {
+                Ok(name) => names.push(name),
+                Err(_) => self.problem(
+                    "relay.names",
+                    format!("{text:?} is no lowercase host name or IP address without a port, as in relay.example.org"),
+                ),
+            }
+        }
+        if texts.is_empty() {
+            self.problem("relay.names", "is empty; give the host name under which clients reach this relay");
+        }
+        names
+    }
+
+    fn address(&mut self, setting: &'static str, text: &str) -> Option<SocketAddr> {
+        let address = text.parse();
+        if address.is_err() {
+            self.problem(setting, format!("{text:?} is no IP address and port, as in 0.0.0.0:8443 or [::]:8443"));
+        }
+        address.ok()
+    }
+
+    fn security(
+        &mut self,
+        tls: TlsSettings,
+        address: Option<SocketAddr>,
+        names: Vec<String>,
+    ) -> Option<SecurityConfig> {
+        let loopback = address.is_some_and(|address| address.ip().is_loopback());
+        let mode = match tls.mode {
+            Some(mode) => mode,
+            None if tls.certificate.is_some() || tls.key.is_some() => TlsMode::Files,
+            None if loopback => TlsMode::Development,
+            None => {
+                self.problem(
+                    "tls.mode",
+                    "there is no certificate, and listen.address is reachable from elsewhere. Set tls.certificate and \
+                     tls.key; or tls.mode = \"plaintext\" behind a proxy that does TLS; or \"development\" to try it out",
+                );
+                return None;
+            }
+        };
+        match (mode, tls.certificate, tls.key) {
+            (TlsMode::Files, Some(certificate), Some(key)) => Some(SecurityConfig::Files { certificate, key }),
+            (TlsMode::Files, None, _) => {
+                self.problem("tls.certificate", "is missing: the PEM file of the certificate chain");
+                None
+            }
+            (TlsMode::Files, _, None) => {
+                self.problem("tls.key", "is missing: the PEM file of the certificate's private key");
+                None
+            }
+            (_, Some(_), _) | (_, _, Some(_)) => {
+                self.problem("tls.mode", "contradicts tls.certificate and tls.key; set it to \"files\" or take them out");
+                None
+            }
+            (TlsMode::Plaintext, ..) => Some(SecurityConfig::Plaintext),
+            (TlsMode::Development, ..) => {
+                let directory = tls.directory.unwrap_or_else(|| PathBuf::from(DATA).join("tls"));
+                Some(SecurityConfig::Development { directory, names })
+            }
+        }
+    }
+
+    fn admission(&mut self, mode: Option<AdmissionMode>, keys: Option<Vec<String>>) -> Admission {
+        let mut operators = Vec::new();
+        for text in keys.iter().flatten() {
+            match unhex(text).and_then(|bytes| IdentityPublicKey::try_from(bytes.as_slice()).ok()) {
+                Some(key) => operators.push(key),
+                None => self.problem(
+                    "admission.operator_keys",
+                    "holds something that is no public key in hex (64 digits); `sealpost voucher keygen` prints one",
+                ),
+            }
+        }
+        match mode {
+            None | Some(AdmissionMode::Open) => {
+                if keys.is_some_and(|keys| !keys.is_empty()) {
+                    self.problem(
+                        "admission.mode",
+                        "is open, so admission.operator_keys would not be used; set it to \"voucher\" or take them out",
+                    );
+                }
+                Admission::Open
+            }
+            Some(AdmissionMode::Voucher) => {
+                if keys.is_none_or(|keys| keys.is_empty()) {
+                    self.problem(
+                        "admission.operator_keys",
+                        "is empty, so nobody could make a mailbox; `sealpost voucher keygen` makes a key",
+                    );
+                }
+                Admission::Voucher(operators)
+            }
+        }
+    }
+
+    fn sizes(&mut self, sizes: Option<Vec<usize>>, default: Vec<usize>) -> Vec<usize> {
+        let Some(mut sizes) = sizes else { return default };
+        sizes.sort_unstable();
+        sizes.dedup();
+        if sizes.is_empty() || sizes.first() == Some(&0) || sizes.last().is_some_and(|size| *size > 1024 * 1024) {
+            self.problem("limits.envelope_sizes", "is a list of sizes in bytes, each from 1 to 1048576");
+        }
+        sizes
+    }
+
+    fn store(&mut self, store: super::StoreSettings, limits: QueueLimits) -> Option<StoreConfig> {
+        let url = store.url.unwrap_or_else(|| format!("embedded:{DATA}"));
+        let durability = |default| match store.durability {
+            None => default,
+            Some(DurabilitySetting::Memory) => Durability::Memory,
+            Some(DurabilitySetting::Fsync) => Durability::Fsync,
+        };
+        if let Some(directory) = url.strip_prefix("embedded:") {
+            if directory.is_empty() {
+                self.problem("store.url", "names no directory, as in embedded:/var/lib/sealpost");
+            }
+            let options = EmbeddedOptions { limits, durability: durability(Durability::Fsync) };
+            return Some(StoreConfig::Embedded { directory: PathBuf::from(directory), options });
+        }
+        let password = store.password_file.and_then(|path| self.file("store.password_file", path));
+        let ca_pem = store.ca.and_then(|path| self.file("store.ca", path)).map(String::into_bytes);
+        let url = RedisUrl::parse(&url).and_then(|url| match password {
+            Some(password) => url.with_password(password.trim_end()),
+            None => Ok(url),
+        });
+        match url {
+            Ok(url) => Some(StoreConfig::Redis(Box::new(RedisOptions {
+                ca_pem,
+                limits,
+                durability: durability(Durability::Memory),
+                connections: self.within("store.connections", store.connections, 2, 1..=64),
+                timeout: Duration::from_millis(self.positive("store.timeout_ms", store.timeout_ms, 2000)),
+                ..RedisOptions::new(url)
+            }))),
+            Err(problem) => {
+                self.problem("store.url", format!("{problem}; or embedded:DIRECTORY for one relay without Redis"));
+                None
+            }
+        }
+    }
+
+    fn file(&mut self, setting: &'static str, path: PathBuf) -> Option<String> {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                self.problem(setting, format!("{} cannot be read: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    fn positive<T: PartialEq + Default>(&mut self, setting: &'static str, value: Option<T>, default: T) -> T {
+        let value = value.unwrap_or(default);
+        if value == T::default() {
+            self.problem(setting, "must be at least 1");
+        }
+        value
+    }
+
+    fn within<T: PartialOrd + std::fmt::Display + Copy>(
+        &mut self,
+        setting: &'static str,
+        value: Option<T>,
+        default: T,
+        range: std::ops::RangeInclusive<T>,
+    ) -> T {
+        let value = value.unwrap_or(default);
+        if !range.contains(&value) {
+            self.problem(setting, format!("is from {} to {}", range.start(), range.end()));
+        }
+        value
+    }
+
+    fn problem(&mut self, setting: &'static str, problem: impl Into<String>) {
+        self.problems.push(Problem { setting, problem: problem.into() });
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || text.len() % 2 != 0 {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+}

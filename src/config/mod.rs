@@ -1,0 +1,162 @@
+//! The relay's configuration: gathered from file, environment and flags, and checked whole before anything starts.
+
+mod check;
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use settings::*;
+
+use crate::api::ApiConfig;
+use crate::delivery::FeedConfig;
+use crate::edge::EdgeConfig;
+use crate::store::embedded::EmbeddedOptions;
+use crate::store::redis::RedisOptions;
+use crate::telemetry::LogConfig;
+
+/// A configuration that can be run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where health and metrics are served.
+    pub admin: SocketAddr,
+    /// What clients' connections are granted.
+    pub edge: EdgeConfig,
+    /// What protects them.
+    pub security: SecurityConfig,
+    /// What clients may ask for.
+    pub api: ApiConfig,
+    /// How streams live.
+    pub feed: FeedConfig,
+    /// Where envelopes are kept.
+    pub store: StoreConfig,
+    /// How the relay leaves.
+    pub drain: DrainConfig,
+    /// What it tells of itself.
+    pub logs: LogConfig,
+}
+
+/// What protects connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecurityConfig {
+    /// A certificate and a key from files.
+    Files {
+        /// The chain.
+        certificate: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+    /// A certificate made here for these names.
+    Development {
+        /// Where it is kept.
+        directory: PathBuf,
+        /// What it is for.
+        names: Vec<String>,
+    },
+    /// Nothing.
+    Plaintext,
+}
+
+/// Where envelopes are kept.
+#[derive(Debug, Clone)]
+pub enum StoreConfig {
+    /// In a file of this machine.
+    Embedded {
+        /// Its directory.
+        directory: PathBuf,
+        /// What it is told.
+        options: EmbeddedOptions,
+    },
+    /// In Redis.
+    Redis(Box<RedisOptions>),
+}
+
+/// How the relay leaves (P11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrainConfig {
+    /// Streams end over this long.
+    pub spread: Duration,
+    /// Everything ends after this long.
+    pub deadline: Duration,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read: {error}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is no TOML, or holds a setting that there is not.
+    #[error("the configuration file {} is wrong: {error}", path.display())]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        error: Box<toml::de::Error>,
+    },
+    /// Settings have impossible values: all of them, each with its name and a remedy.
+    #[error("{}", list(.0))]
+    Invalid(Vec<Problem>),
+}
+
+/// What is wrong with a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// As in `store.url`.
+    pub setting: &'static str,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+impl Config {
+    /// Reads a file, if one is given, lays `settings` (of environment and flags) over it, and checks the whole.
+    ///
+    /// # Errors
+    /// With everything that is wrong at once.
+    pub fn load(file: Option<&Path>, settings: &Settings) -> Result<Self, ConfigError> {
+        let settings = match file {
+            Some(path) => overlay(read(path)?, settings, path)?,
+            None => settings.clone(),
+        };
+        check::config(settings).map_err(ConfigError::Invalid)
+    }
+}
+
+fn read(path: &Path) -> Result<Settings, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+    toml::from_str(&text).map_err(|error| malformed(path, error))
+}
+
+/// Both are tables of what was written, so the one can be laid over the other without naming each setting again.
+fn overlay(below: Settings, above: &Settings, path: &Path) -> Result<Settings, ConfigError> {
+    let table = |settings: &Settings| toml::Table::try_from(settings).unwrap_or_default();
+    let mut merged = table(&below);
+    for (section, values) in table(above) {
+        match (merged.get_mut(&section), values) {
+            (Some(toml::Value::Table(into)), toml::Value::Table(values)) => into.extend(values),
+            (_, values) => drop(merged.insert(section, values)),
+        }
+    }
+    merged.try_into().map_err(|error| malformed(path, error))
+}
+
+fn malformed(path: &Path, error: toml::de::Error) -> ConfigError {
+    ConfigError::Malformed { path: path.to_owned(), error: Box::new(error) }
+}
+
+fn list(problems: &[Problem]) -> String {
+    let lines: Vec<String> =
+        problems.iter().map(|problem| format!("{}: {}", problem.setting, problem.problem)).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,131 @@
+//! Accepts connections, no more than are granted, until told to stop.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+use tracing::warn;
+
+use super::connection::Connections;
+use super::{EdgeConfig, Security};
+use crate::telemetry::Metrics;
+
+/// A listener at work.
+#[derive(Debug)]
+pub struct Listening {
+    address: SocketAddr,
+    stop: CancellationToken,
+    abort: CancellationToken,
+    connections: TaskTracker,
+}
+
+/// The pause after a failed accept: descriptors do not come back at once.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves connections of a bound listener.
+///
+/// # Errors
+/// Where the listener does not know its own address.
+pub fn listen<S, B>(
+    listener: TcpListener,
+    config: EdgeConfig,
+    security: Security,
+    service: S,
+    metrics: Arc<Metrics>,
+) -> io::Result<Listening>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let address = listener.local_addr()?;
+    let (stop, abort, tracker) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+    let permits = Arc::new(Semaphore::new(config.max_connections));
+    let connections = Arc::new(Connections::new(config, security, metrics, stop.clone()));
+
+    let (tasks, aborted, stopped) = (tracker.clone(), abort.clone(), stop.clone());
+    tracker.spawn(async move {
+        loop {
+            // The permit comes first: who is over the limit waits in the kernel, at no cost to us.
+            let permit = tokio::select! {
+                permit = permits.clone().acquire_owned() => permit,
+                () = stopped.cancelled() => return,
+            };
+            let Ok(permit) = permit else { return };
+            let socket = tokio::select! {
+                accepted = accept(&listener) => accepted,
+                () = stopped.cancelled() => return,
+            };
+            let (connections, service, aborted) = (connections.clone(), service.clone(), aborted.clone());
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = connections.serve(socket, service) => {}
+                    () = aborted.cancelled() => {}
+                }
+                drop(permit);
+            });
+        }
+    });
+    Ok(Listening { address, stop, abort, connections: tracker })
+}
+
+impl Listening {
+    /// Where.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts no more, and tells every connection to finish (GOAWAY).
+    pub fn stop(&self) {
+        self.stop.cancel();
+        self.connections.close();
+    }
+
+    /// Waits, after [`stop`](Listening::stop), until every connection has finished; those that have not by the deadline
+    /// are cut. Returns how many those were.
+    pub async fn finished(&self, deadline: tokio::time::Instant) -> usize {
+        if tokio::time::timeout_at(deadline, self.connections.wait()).await.is_ok() {
+            return 0;
+        }
+        let left = self.connections.len();
+        self.abort.cancel();
+        self.connections.wait().await;
+        left
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.abort.cancel();
+    }
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                // Small messages must not wait for one another. It fails only for a socket that is dead already.
+                let _ = socket.set_nodelay(true);
+                return socket;
+            }
+            // The peer went away while it waited.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
+            Err(error) => {
+                warn!(kind = %error.kind(), "no connection can be accepted for now (are file descriptors exhausted?)");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What faces the network: listeners, TLS, and the loop that accepts connections. It knows nothing of mailboxes.
+//!
+//! tonic's own loop bakes the certificate in, never times a handshake out, spins when descriptors run out, and cannot
+//! be told how much to buffer; so this one is ours, and tonic's routes are a service like any other.
+
+mod accept;
+mod certificate;
+mod connection;
+mod tls;
+
+use std::time::Duration;
+
+pub use accept::{Listening, listen};
+pub use certificate::{DevelopmentCertificate, development_certificate};
+pub use tls::{Security, TlsError};
+
+/// What one listener grants its peers.
+#[derive(Debug, Clone)]
+pub struct EdgeConfig {
+    /// Connections at once. Above that, new ones wait in the kernel's queue.
+    pub max_connections: usize,
+    /// TLS handshakes at once.
+    pub max_handshakes: usize,
+    /// The longest TLS handshake.
+    pub handshake_timeout: Duration,
+    /// Streams at once on one connection.
+    pub max_streams: u32,
+    /// HTTP/2 flow-control window of a stream, in bytes.
+    pub stream_window: u32,
+    /// HTTP/2 flow-control window of a connection, in bytes.
+    pub connection_window: u32,
+    /// Bytes that may wait to be written to one stream.
+    pub max_send_buffer: usize,
+    /// Bytes of headers of one request.
+    pub max_header_bytes: u32,
+    /// An idle connection is asked for a sign of life this often…
+    pub keepalive_interval: Duration,
+    /// … and closed if none comes for so long.
+    pub keepalive_timeout: Duration,
+    /// Whether HTTP/1.1 is spoken too (for metrics; gRPC needs HTTP/2).
+    pub http1: bool,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 100_000,
+            max_handshakes: 256,
+            handshake_timeout: Duration::from_secs(10),
+            max_streams: 256,
+            stream_window: 1024 * 1024,
+            connection_window: 2 * 1024 * 1024,
+            max_send_buffer: 64 * 1024,
+            max_header_bytes: 16 * 1024,
+            // More eager than this drops phones on bad networks; see docs/decisions.
+            keepalive_interval: Duration::from_secs(45),
+            keepalive_timeout: Duration::from_secs(20),
+            http1: false,
+        }
+    }
+}
