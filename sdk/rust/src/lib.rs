@@ -1,1 +1,77 @@
-//! Client of the Sealpost relay.
+//! Client of the Sealpost relay: sends and receives end-to-end encrypted messages that the relay can neither read nor
+//! attribute to a sender.
+//!
+//! # Concepts
+//! - [`Relay`]: a handle to one relay. Sending is anonymous, on a connection of its own.
+//! - [`Device`]: the secret state of a mailbox's owner. Store it; everything else can be made again.
+//! - [`Contact`]: somebody to write to, made from an [`Invite`] by [`Relay::accept`], or from the [`Introduction`] that a
+//!   stranger's message carries.
+//! - [`Relay::send`] for one message at a time, [`Sender`] for many.
+//! - [`Inbox`]: a stream of messages that keeps itself alive. Handle a message, then [`Received::acknowledge`] it:
+//!   until then it comes again. With a [`FileDedup`] each message is handled exactly once, crashes included, as long as
+//!   the handler's own effects are safe by the time it returns.
+//!
+//! Every failure is an [`Error`] that knows its [`Reason`] and whether trying again can help.
+//!
+//! # Example
+//! ```no_run
+//! use sealpost_client::{Device, Error, Event, Invite, ReceiveOptions, Relay, RelayOptions, SendOptions};
+//!
+//! # async fn example(invite: Invite) -> Result<(), Error> {
+//! let relay = Relay::connect(RelayOptions::from_url("https://relay.example.org")?)?;
+//! let device = Device::new();
+//! relay.create_mailbox(&device, None).await?;
+//!
+//! let friend = relay.accept(&invite).await?;
+//! let options = SendOptions::default().introduce(true);
+//! relay.send(&device, &friend, "Hello!", &options).await?;
+//!
+//! let mut inbox = relay.receive([device], ReceiveOptions::default());
+//! while let Some(event) = inbox.next().await {
+//!     if let Event::Message(received) = event {
+//!         // … store or show received.message, then:
+//!         received.acknowledge().await?;
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod backoff;
+mod clock;
+mod contact;
+mod dedup;
+mod device;
+mod device_file;
+mod error;
+mod link;
+mod mailbox;
+mod message;
+mod options;
+mod proofs;
+mod receive;
+mod relay;
+mod retry;
+mod send;
+mod sender;
+mod tls;
+
+pub use contact::{Contact, Contacts, MemoryContacts};
+pub use dedup::{Dedup, DedupFileError, FileDedup, MemoryDedup, MessageKey};
+pub use device::{CARD_LIFETIME_SECS, DeliveryGrant, Device, DeviceError, KEPT_SEALING_KEYS, MAX_DELIVERY_KEYS};
+pub use error::{Error, Refused};
+pub use mailbox::MailboxDescription;
+pub use message::{Draft, Sealed, SendOptions, Urgency};
+pub use options::{OptionsError, RelayOptions, Timeouts, Trust};
+pub use receive::{
+    ConnectionState, Delivery, Event, Inbox, Origin, Problem, RawEvent, RawInbox, ReceiveOptions, Received,
+    StreamOptions, Undecipherable,
+};
+pub use relay::Relay;
+pub use sender::{Pending, Sender, SenderOptions};
+
+pub use sealpost_core::{
+    Address, Audience, Card, DeliveryKey, Hour, Introduction, Invite, Message, MessageId, RelayHost, Sequence, Suite,
+    UnixTime, Voucher,
+};
+pub use sealpost_proto::Reason;
