@@ -23,6 +23,8 @@ pub(crate) struct Plain {
 struct Mailbox {
     grants: BTreeMap<[u8; 32], Option<Hour>>,
     queue: BTreeMap<u64, Entry>,
+    /// Of every envelope that it ever had.
+    sizes: BTreeMap<u64, usize>,
     last: u64,
     generation: u64,
     session: Option<SessionId>,
@@ -49,6 +51,7 @@ impl Plain {
         let mailbox = Mailbox {
             grants: by_key(grants),
             queue: BTreeMap::new(),
+            sizes: BTreeMap::new(),
             last: 0,
             generation: 0,
             session: None,
@@ -104,6 +107,7 @@ impl Plain {
         mailbox.last += 1;
         let entry = Entry { accepted: now, message_id, urgency, envelope: envelope.clone() };
         mailbox.queue.insert(mailbox.last, entry);
+        mailbox.sizes.insert(mailbox.last, envelope.size());
         let sequence = sequence(mailbox.last);
         self.events.push((to, Event::Stored { sequence, envelope }));
         Ok(sequence)
@@ -185,9 +189,9 @@ impl Plain {
         std::mem::take(&mut self.events)
     }
 
-    /// The size of a queued envelope.
+    /// The size of an envelope, also of one that is gone.
     pub(crate) fn size(&self, address: Address, number: u64) -> Option<usize> {
-        Some(self.mailboxes.get(&address)?.queue.get(&number)?.envelope.size())
+        self.mailboxes.get(&address)?.sizes.get(&number).copied()
     }
 }
 
