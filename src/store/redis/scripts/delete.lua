@@ -1,5 +1,5 @@
 -- KEYS m q c w. Returns 1 if there was one, else 0.
 local existed = redis.call('EXISTS', KEYS[1])
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
-redis.call('SPUBLISH', KEYS[4], '\5')
+if existed == 1 then redis.call('SPUBLISH', KEYS[4], '\5') end
 return existed
