@@ -15,7 +15,7 @@ use super::sweep::Sweeper;
 use super::work::Work;
 
 /// How often it sweeps, and brings to the disk what was accepted with [`Durability::Memory`].
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1000 });
 /// How long a database that keeps failing is left alone, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
