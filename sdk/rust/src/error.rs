@@ -146,7 +146,7 @@ fn root_cause(status: &Status) -> Option<&(dyn StdError + 'static)> {
 }
 
 /// TLS errors travel inside `io::Error`, whose `source` skips the error that it wraps.
-fn find<'a, E: StdError + 'static>(status: &'a Status) -> Option<&'a E> {
+fn find<E: StdError + 'static>(status: &Status) -> Option<&E> {
     causes(status).find_map(|cause| {
         cause.downcast_ref::<E>().or_else(|| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<E>())
     })

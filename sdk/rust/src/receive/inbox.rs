@@ -32,7 +32,7 @@ pub struct Inbox {
 #[non_exhaustive]
 pub enum Event {
     /// A message.
-    Message(Received),
+    Message(Box<Received>),
     /// An envelope that is no message for the app. It does not stop those behind it.
     Undecipherable(Undecipherable),
     /// Everything that was accepted before this mailbox was opened has been shown. Comes again after a reconnect.
@@ -73,7 +73,7 @@ impl Inbox {
                     let (contacts, now) = (&*self.contacts, clock::now());
                     match opening::read(delivery, device, contacts, &self.in_hand, &self.dedup, now) {
                         Ok(received) => self.checking.extend(received),
-                        Err(undecipherable) => return Some(Event::Undecipherable(undecipherable)),
+                        Err(undecipherable) => return Some(Event::Undecipherable(*undecipherable)),
                     }
                 }
                 RawEvent::CaughtUp(mailbox) => return Some(Event::CaughtUp(mailbox)),
@@ -151,7 +151,7 @@ impl Inbox {
         let handled = self.checking.front()?.was_handled().await;
         let received = self.checking.pop_front()?;
         match handled {
-            Ok(false) => Some(Event::Message(received)),
+            Ok(false) => Some(Event::Message(Box::new(received))),
             Ok(true) => {
                 received.acknowledge_again();
                 None

@@ -153,7 +153,7 @@ pub(super) fn read(
     in_hand: &Arc<InHand>,
     dedup: &Arc<dyn Dedup>,
     now: UnixTime,
-) -> Result<Option<Received>, Undecipherable> {
+) -> Result<Option<Received>, Box<Undecipherable>> {
     let mut claimed_sender = None;
     let opened = device.map_or(Err(OpenError::NotForThisKey.into()), |device| {
         verify(&delivery, device, contacts, now, &mut claimed_sender)
@@ -162,7 +162,7 @@ pub(super) fn read(
     let (message, from) = match opened {
         Ok(opened) => opened,
         Err(problem) => {
-            return Err(Undecipherable { problem, claimed_sender, mailbox, sequence, envelope, token });
+            return Err(Box::new(Undecipherable { problem, claimed_sender, mailbox, sequence, envelope, token }));
         }
     };
     let sender = match &from {

@@ -29,7 +29,7 @@ const WAITING_REQUESTS: usize = 64;
 const BATCH_OVERHEAD: u64 = 1 << 20;
 const SMALLEST_LIMIT: usize = 4 << 20;
 /// Of the ping interval: what a relay may ask of a client's patience.
-const SHORTEST_PATIENCE: Duration = Duration::from_secs(3);
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(300);
 const PINGS_MISSED: u32 = 3;
 /// How long a relay has to take the last acknowledgements.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{Contact, Device, Draft, Error, Relay, Sealed, SendOptions};
 
 /// How a [`Sender`] works.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct SenderOptions {
     /// How many messages may be without a result. 1,024.
@@ -40,7 +40,7 @@ pub struct Sender {
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     relay: Relay,
-    options: Arc<SenderOptions>,
+    options: SenderOptions,
 }
 
 /// The result of one message, once it is there. Dropping it does not take the message back.
@@ -108,8 +108,7 @@ impl Relay {
             ..options
         };
         let (entries, incoming) = mpsc::channel(options.max_outstanding_messages.min(1_024));
-        let options = Arc::new(options);
-        tokio::spawn(worker::run(self.clone(), options.clone(), incoming));
+        tokio::spawn(worker::run(self.clone(), options, incoming));
         Sender {
             entries,
             messages: Arc::new(Semaphore::new(options.max_outstanding_messages)),

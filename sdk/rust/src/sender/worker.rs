@@ -1,7 +1,6 @@
 //! The task behind a [`super::Sender`]: keeps a stream open and the outbox moving.
 
 use std::future::pending;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sealpost_proto::Reason;
@@ -27,14 +26,14 @@ const STABLE: Duration = Duration::from_secs(60);
 
 struct Worker {
     relay: Relay,
-    options: Arc<SenderOptions>,
+    options: SenderOptions,
     incoming: mpsc::Receiver<Entry>,
     /// All [`super::Sender`]s are gone.
     is_closed: bool,
     outbox: Outbox,
 }
 
-pub(super) async fn run(relay: Relay, options: Arc<SenderOptions>, incoming: mpsc::Receiver<Entry>) {
+pub(super) async fn run(relay: Relay, options: SenderOptions, incoming: mpsc::Receiver<Entry>) {
     let mut worker = Worker { relay, options, incoming, is_closed: false, outbox: Outbox::default() };
     let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
     let mut earliest = Instant::now();
