@@ -1,5 +1,13 @@
 //! What an owner does: proofs, wrong clocks, lost answers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
 mod fake;
 
 use fake::Fake;

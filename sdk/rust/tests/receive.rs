@@ -1,5 +1,13 @@
 //! Receiving: exactly once, in order, over everything that may happen to a stream.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
 mod fake;
 
 use std::sync::Arc;
@@ -347,6 +355,20 @@ async fn one_mailbox_that_ends_leaves_the_others_open() {
     assert!(
         matches!(ended, Event::MailboxClosed { mailbox, reason: Reason::MailboxDeleted } if mailbox == carol.address())
     );
+    pair.send("still here").await;
+    assert_eq!(text(&*message(&mut inbox).await), "still here");
+}
+
+#[tokio::test]
+async fn one_mailbox_that_is_unknown_leaves_the_others_open() {
+    let pair = Pair::new().await;
+    let strangers = [Device::new(), Device::new()];
+    let devices = strangers.iter().cloned().chain([pair.bob.clone()]);
+    let mut inbox = pair.fake.relay().receive(devices, pair.options());
+    for _ in &strangers {
+        let ended = next(&mut inbox).await;
+        assert!(matches!(ended, Event::MailboxClosed { reason: Reason::MailboxUnknown, .. }));
+    }
     pair.send("still here").await;
     assert_eq!(text(&*message(&mut inbox).await), "still here");
 }

@@ -1,5 +1,13 @@
 //! Sending: one at a time and by stream, with everything that may go wrong on the way.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
 mod fake;
 
 use std::time::Duration;

@@ -1,5 +1,13 @@
 //! TLS: post-quantum key exchange, no way to link connections, no trust in strangers.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

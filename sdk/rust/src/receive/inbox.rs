@@ -41,7 +41,7 @@ pub enum Event {
     MailboxClosed {
         /// Which one.
         mailbox: Address,
-        /// Why: `DISPLACED` or `MAILBOX_DELETED`.
+        /// Why: `DISPLACED`, `MAILBOX_DELETED` or `MAILBOX_UNKNOWN`.
         reason: Reason,
     },
 }

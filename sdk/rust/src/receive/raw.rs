@@ -34,7 +34,7 @@ pub enum RawEvent {
     MailboxClosed {
         /// Which one.
         mailbox: Address,
-        /// Why: `DISPLACED` or `MAILBOX_DELETED`.
+        /// Why: `DISPLACED`, `MAILBOX_DELETED` or `MAILBOX_UNKNOWN`.
         reason: Reason,
     },
 }
@@ -65,6 +65,7 @@ impl RawInbox {
         let session = session::Session {
             relay: relay.clone(),
             owners,
+            asked: Vec::new(),
             options,
             board,
             events: to_events,

@@ -26,6 +26,8 @@ const STABLE: Duration = Duration::from_secs(60);
 pub(super) struct Session {
     pub(super) relay: Relay,
     pub(super) owners: HashMap<Address, IdentityKey>,
+    /// In the order in which the present stream asked for them.
+    pub(super) asked: Vec<Address>,
     pub(super) options: StreamOptions,
     pub(super) board: Arc<Board>,
     pub(super) events: mpsc::Sender<RawEvent>,
@@ -72,7 +74,15 @@ impl Session {
             if self.relay.inner.prover.may_try_again(&error, &mut chances) {
                 continue;
             }
-            if is_final(&error) {
+            if let Some(mailbox) = self.unknown_one(&error) {
+                self.forget(&mailbox);
+                let reason = Reason::MailboxUnknown;
+                if self.events.send(RawEvent::MailboxClosed { mailbox, reason }).await.is_err() {
+                    return None;
+                }
+                continue;
+            }
+            if is_final(&error, self.owners.len()) {
                 return Some(error);
             }
             let after = backoff.next(error.retry_after());
@@ -109,6 +119,17 @@ impl Session {
         }
     }
 
+    /// Which of several mailboxes the relay does not know, if it says so.
+    fn unknown_one(&self, error: &Error) -> Option<Address> {
+        let Error::Refused(refused) = error else { return None };
+        if refused.reason != Reason::MailboxUnknown || self.owners.len() < 2 {
+            return None;
+        }
+        let place = refused.field.as_ref()?.strip_prefix("open.proofs[")?.strip_suffix(']')?;
+        let mailbox = self.asked.get(place.parse::<usize>().ok()?)?;
+        self.owners.contains_key(mailbox).then_some(*mailbox)
+    }
+
     pub(super) fn forget(&mut self, mailbox: &Address) {
         self.owners.remove(mailbox);
         self.board.forget(mailbox);
@@ -116,8 +137,10 @@ impl Session {
 }
 
 /// Whether to stop for good: only where the relay said something that coming again does not change.
-fn is_final(error: &Error) -> bool {
+fn is_final(error: &Error, mailboxes: usize) -> bool {
     match error.reason() {
+        // One of several: opening them anew, the relay says which.
+        Some(Reason::MailboxUnknown) if mailboxes > 1 => false,
         Some(Reason::Displaced | Reason::MailboxDeleted | Reason::MailboxUnknown) => true,
         Some(reason) => !reason.is_retryable() && error.retry_after().is_none(),
         None => false,

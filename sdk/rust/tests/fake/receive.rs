@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sealpost_client::{Address, Reason};
 use sealpost_core::Operation;
-use sealpost_proto::status;
+use sealpost_proto::status::{self, Failure};
 use sealpost_proto::v1::receive_request::Kind as Said;
 use sealpost_proto::v1::receive_response::Kind as Say;
 use sealpost_proto::v1::{self, ReceiveRequest, ReceiveResponse};
@@ -71,10 +71,14 @@ impl Fake {
 impl Open {
     async fn add(&mut self, proofs: Vec<v1::Proof>) -> Result<(), Status> {
         let mut opened = v1::Opened { ping_interval_ms: 300, ..Default::default() };
-        for proof in proofs {
+        for (place, proof) in proofs.into_iter().enumerate() {
             let address = self.fake.prove(Some(proof), Operation::OpenMailbox)?;
             let mut state = self.fake.state();
-            let mailbox = state.mailboxes.get_mut(&address).ok_or(status::of(Reason::MailboxUnknown, ""))?;
+            let Some(mailbox) = state.mailboxes.get_mut(&address) else {
+                let unknown = Failure::new(Reason::MailboxUnknown, "");
+                let field = Some(format!("open.proofs[{place}]"));
+                return Err(Failure { field, ..unknown }.into_status());
+            };
             mailbox.generation += 1;
             let (generation, backlog) = (mailbox.generation, Some(mailbox.last));
             let under_way = BTreeSet::new();

@@ -1,0 +1,84 @@
+//! What the relay is told.
+
+use std::time::Duration;
+
+use sealpost_core::Operation;
+use sealpost_proto::v1::receive_request::Kind as Request;
+use sealpost_proto::v1::{self, ReceiveRequest, ReceiveResponse};
+use tokio::time::{Instant, timeout};
+use tonic::Streaming;
+
+use super::super::session::Command;
+use super::super::tray::Due;
+use super::Stream;
+
+/// How long a relay has to take the last acknowledgements.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+impl Stream<'_> {
+    pub(super) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Add(owner) => {
+                let address = owner.address();
+                let is_open = self.mailboxes.values().any(|open| *open == address);
+                let is_known = self.session.owners.contains_key(&address);
+                if !(is_open && is_known) {
+                    let proof = self.session.relay.inner.prover.prove(&owner, Operation::OpenMailbox);
+                    self.tell(Request::Add(v1::Add { proof: Some(proof) }));
+                }
+                self.session.owners.insert(address, *owner);
+            }
+            Command::Remove(address) => {
+                self.flush();
+                let number = self.mailboxes.iter().find(|(_, open)| **open == address).map(|(number, _)| *number);
+                if let Some(mailbox) = number {
+                    self.tell(Request::Remove(v1::Remove { mailbox }));
+                }
+                self.session.forget(&address);
+            }
+        }
+    }
+
+    /// Sees what the app has acknowledged or dropped.
+    pub(super) fn settle(&mut self) {
+        let Due { messages, bytes } = self.session.board.due();
+        let options = self.session.options;
+        let is_pressing =
+            messages * 2 >= u64::from(options.max_outstanding_messages) || bytes * 2 >= options.max_outstanding_bytes;
+        if messages > 0 && is_pressing {
+            self.flush();
+        } else if messages > 0 {
+            self.flush_at.get_or_insert_with(|| Instant::now() + options.acknowledge_delay);
+        }
+        if self.session.board.has_dropped() {
+            self.reopen_at.get_or_insert_with(|| Instant::now() + options.redeliver_after);
+        }
+    }
+
+    /// Tells the relay what is acknowledged.
+    pub(super) fn flush(&mut self) {
+        self.flush_at = None;
+        // An acknowledgement that finds no room waits: what is taken from the board must go out.
+        while let Ok(room) = self.requests.try_reserve() {
+            let Some((address, told)) = self.session.board.take() else { return };
+            let number = self.mailboxes.iter().find(|(_, open)| **open == address).map(|(number, _)| *number);
+            let Some(mailbox) = number else { continue };
+            let ack = v1::Ack { mailbox, up_to: told.up_to, sequences: told.sequences };
+            room.send(ReceiveRequest { kind: Some(Request::Ack(ack)) });
+        }
+        self.flush_at = Some(Instant::now() + self.session.options.acknowledge_delay);
+    }
+
+    /// Gives the relay time to take the last acknowledgements.
+    pub(super) async fn say_farewell(mut self, mut responses: Streaming<ReceiveResponse>) {
+        self.flush();
+        drop(self.requests);
+        let rest = async { while let Ok(Some(_)) = responses.message().await {} };
+        let _ = timeout(FAREWELL, rest).await;
+    }
+
+    pub(super) fn tell(&self, request: Request) {
+        // If there is no room, the relay reads nothing, and will find the stream silent.
+        let _ = self.requests.try_send(ReceiveRequest { kind: Some(request) });
+    }
+}
