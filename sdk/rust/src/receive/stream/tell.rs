@@ -1,9 +1,11 @@
 //! What the relay is told.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use sealpost_core::Operation;
 use sealpost_proto::v1::receive_request::Kind as Request;
+use sealpost_proto::v1::receive_response::Kind as Response;
 use sealpost_proto::v1::{self, ReceiveRequest, ReceiveResponse};
 use tokio::time::{Instant, timeout};
 use tonic::Streaming;
@@ -58,23 +60,49 @@ impl Stream<'_> {
     /// Tells the relay what is acknowledged.
     pub(super) fn flush(&mut self) {
         self.flush_at = None;
-        // An acknowledgement that finds no room waits: what is taken from the board must go out.
+        // What is taken from the board must go out, so there has to be room for it first.
         while let Ok(room) = self.requests.try_reserve() {
-            let Some((address, told)) = self.session.board.take() else { return };
-            let number = self.mailboxes.iter().find(|(_, open)| **open == address).map(|(number, _)| *number);
-            let Some(mailbox) = number else { continue };
-            let ack = v1::Ack { mailbox, up_to: told.up_to, sequences: told.sequences };
-            room.send(ReceiveRequest { kind: Some(Request::Ack(ack)) });
+            let Some(ack) = self.next_ack() else { return };
+            room.send(ack);
         }
         self.flush_at = Some(Instant::now() + self.session.options.acknowledge_delay);
     }
 
-    /// Gives the relay time to take the last acknowledgements.
-    pub(super) async fn say_farewell(mut self, mut responses: Streaming<ReceiveResponse>) {
-        self.flush();
-        drop(self.requests);
-        let rest = async { while let Ok(Some(_)) = responses.message().await {} };
-        let _ = timeout(FAREWELL, rest).await;
+    /// Sends the last acknowledgements and closes the mailboxes. As the relay does things in order, its word that they
+    /// are closed says that the acknowledgements are taken, too.
+    pub(super) async fn say_farewell(self, mut responses: Streaming<ReceiveResponse>) {
+        let mut open: HashSet<u32> = self.mailboxes.keys().copied().collect();
+        let say = async {
+            while let Some(ack) = self.next_ack() {
+                let _ = self.requests.send(ack).await;
+            }
+            for mailbox in self.mailboxes.keys().copied() {
+                let remove = Request::Remove(v1::Remove { mailbox });
+                let _ = self.requests.send(ReceiveRequest { kind: Some(remove) }).await;
+            }
+        };
+        let hear = async {
+            while let Ok(Some(response)) = responses.message().await {
+                if let Some(Response::MailboxClosed(v1::MailboxClosed { mailbox, .. })) = response.kind {
+                    open.remove(&mailbox);
+                }
+                if open.is_empty() {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(FAREWELL, async { tokio::join!(say, hear) }).await;
+    }
+
+    fn next_ack(&self) -> Option<ReceiveRequest> {
+        loop {
+            let (address, told) = self.session.board.take()?;
+            let number = self.mailboxes.iter().find(|(_, open)| **open == address).map(|(number, _)| *number);
+            if let Some(mailbox) = number {
+                let ack = v1::Ack { mailbox, up_to: told.up_to, sequences: told.sequences };
+                return Some(ReceiveRequest { kind: Some(Request::Ack(ack)) });
+            }
+        }
     }
 
     pub(super) fn tell(&self, request: Request) {
