@@ -4,8 +4,21 @@
 //! wrongly (arguments, configuration), and 1 if it could not do it.
 
 mod check_config;
+mod client;
+mod completions;
+mod contact;
+mod contacts;
+mod inspect;
+mod invite;
+mod mailbox;
 mod output;
+mod profile;
+mod receive;
+mod refusal;
+mod send;
 mod serve;
+mod text;
+mod voucher;
 
 use std::process::ExitCode;
 
@@ -28,6 +41,14 @@ pub struct Cli {
 enum Command {
     Serve(serve::Serve),
     CheckConfig(check_config::CheckConfig),
+    Inspect(inspect::Inspect),
+    Voucher(voucher::Voucher),
+    Mailbox(mailbox::Mailbox),
+    Invite(invite::Invite),
+    Contact(contact::Contact),
+    Send(send::Send),
+    Receive(receive::Receive),
+    Completions(completions::Completions),
 }
 
 impl Cli {
@@ -38,6 +59,14 @@ impl Cli {
         let done = match self.command {
             Command::Serve(command) => command.run(),
             Command::CheckConfig(command) => command.run(),
+            Command::Inspect(command) => command.run(),
+            Command::Voucher(command) => command.run(),
+            Command::Mailbox(command) => command.run(),
+            Command::Invite(command) => command.run(),
+            Command::Contact(command) => command.run(),
+            Command::Send(command) => command.run(),
+            Command::Receive(command) => command.run(),
+            Command::Completions(command) => command.run(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -52,4 +81,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("the runtime does not start: {error}")))
+}
+
+/// Does a command's work.
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    runtime()?.block_on(work)
 }

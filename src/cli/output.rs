@@ -1,8 +1,12 @@
 //! What a command says, and how it fails.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
+use super::text::grouped;
 use crate::config::ConfigError;
 use crate::server::StartError;
 use crate::telemetry::TelemetryError;
@@ -10,6 +14,47 @@ use crate::telemetry::TelemetryError;
 /// A line on standard output. A reader that went away is no failure of ours.
 pub(super) fn say(line: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", line.as_ref());
+}
+
+/// One JSON object on a line of its own.
+pub(super) fn say_json(value: &Value) {
+    say(value.to_string());
+}
+
+/// Something beside the result, on standard error: programs that read the result do not see it.
+pub(super) fn note(line: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
+}
+
+/// How far long work has come: one line on standard error, if a person looks.
+pub(super) struct Progress {
+    what: &'static str,
+    total: u64,
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    const EVERY: Duration = Duration::from_millis(100);
+
+    pub(super) fn new(what: &'static str, total: u64) -> Self {
+        Self { what, total, shown: None }
+    }
+
+    pub(super) fn at(&mut self, done: u64) {
+        let due = self.shown.is_none_or(|shown| shown.elapsed() >= Self::EVERY);
+        if due && self.total > 1 && std::io::stderr().is_terminal() {
+            self.shown = Some(Instant::now());
+            let _ = write!(std::io::stderr(), "\r{} {} of {} ", self.what, grouped(done), grouped(self.total));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
 }
 
 /// Why a command failed, and what to do about it.
@@ -37,6 +82,12 @@ impl Failure {
     /// With what to do about it.
     pub(super) fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// With what had happened before.
+    pub(super) fn before(mut self, what: impl AsRef<str>) -> Self {
+        self.message.insert_str(0, what.as_ref());
         self
     }
 

@@ -1,12 +1,14 @@
 //! `sealpost serve`: runs a relay.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::output::Failure;
+use super::profile::{unwritable, write_atomically};
 use super::runtime;
 use crate::config::{Config, SecurityConfig, Settings, StoreConfig};
 use crate::server::Relay;
@@ -18,6 +20,9 @@ use crate::telemetry::Telemetry;
 /// ./sealpost-data. Settings come from flags, then the environment (SEALPOST_…), then --config, then defaults.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
+    /// Once the relay is ready, write its addresses to this file as JSON: for programs that start it on free ports
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
     #[command(flatten)]
     source: ConfigSource,
 }
@@ -46,12 +51,12 @@ impl Serve {
         runtime.block_on(async {
             // OTLP needs the runtime.
             let _telemetry = Telemetry::begin(&config.logs)?;
-            serve(config).await
+            serve(config, self.ready_file.as_deref()).await
         })
     }
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Failure> {
     let security = config.security.clone();
     let store = match &config.store {
         StoreConfig::Embedded { directory, .. } => format!("embedded in {}", directory.display()),
@@ -66,6 +71,9 @@ async fn serve(config: Config) -> Result<(), Failure> {
         SecurityConfig::Plaintext => warn!("connections are not encrypted: keep this behind a proxy that does TLS"),
         SecurityConfig::Files { .. } => {}
     }
+    if let Some(file) = ready_file {
+        write_ready(file, &relay, &security)?;
+    }
 
     stop_signal().await?;
     tokio::select! {
@@ -78,7 +86,22 @@ async fn serve(config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn stop_signal() -> Result<(), Failure> {
+fn write_ready(file: &Path, relay: &Relay, security: &SecurityConfig) -> Result<(), Failure> {
+    let ca = match security {
+        SecurityConfig::Development { directory, .. } => std::path::absolute(directory.join("ca.pem")).ok(),
+        SecurityConfig::Plaintext | SecurityConfig::Files { .. } => None,
+    };
+    let ready = json!({
+        "clients": relay.address(),
+        "admin": relay.admin_address(),
+        "ca": ca,
+        "process": std::process::id(),
+    });
+    write_atomically(file, format!("{ready}\n").as_bytes(), 0o644).map_err(|error| unwritable(file, &error))
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+pub(super) async fn stop_signal() -> Result<(), Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::new(format!("signals cannot be heard: {error}")));
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     tokio::select! {
