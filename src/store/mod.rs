@@ -51,7 +51,7 @@ pub trait Store: Send + Sync + 'static {
         change: MailboxChange,
     ) -> StoreFuture<'_, Result<bool, StoreError>>;
 
-    /// Deletes a mailbox with all that it holds and says so to its stream; false if there was none.
+    /// Deletes a mailbox with all that it holds and says so to its stream; false, and said to nobody, if there was none.
     fn delete(&self, address: Address) -> StoreFuture<'_, Result<bool, StoreError>>;
 
     /// All that is held on a mailbox but its envelopes.
@@ -80,6 +80,7 @@ pub trait Store: Send + Sync + 'static {
     /// An accepted envelope is stored as durably as the store is configured to (P1) and has a sequence that no other
     /// envelope of its mailbox had or will have; [`Sequence::NONE`] for an ephemeral one.
     /// Envelopes for one mailbox get their sequences in the batch's order (P3).
+    /// A retry of what still waits gets its sequence again, in a full mailbox too, and nobody is told twice.
     fn append(&self, batch: Vec<Append>) -> StoreFuture<'_, Vec<Result<Sequence, AppendError>>>;
 
     /// Starts telling [`Wakes`] of this mailbox's events; it begins with the call, not with the first poll. Once the

@@ -4,10 +4,11 @@ mod failing;
 mod faulty;
 mod opening;
 mod sweeping;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;

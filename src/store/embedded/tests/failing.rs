@@ -152,30 +152,3 @@ async fn dropping_the_store_finishes_too() {
     let again = on(disk.after_power_loss(), Durability::Memory, &clock, &told);
     assert_eq!(send(&again, ADDRESS).await, Ok(2));
 }
-
-#[tokio::test]
-async fn p10_who_asks_waits_when_too_much_waits() {
-    let (disk, clock, told) = (Disk::default(), Clock::standing_at(NOON), Arc::default());
-    let store = Arc::new(on(disk, Durability::Fsync, &clock, &told));
-    make(&store, ADDRESS).await.expect("it is made");
-    let senders: Vec<_> = (0..40)
-        .map(|_| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                let batch = (0..100).map(|number: u128| Append {
-                    to: ADDRESS,
-                    key: key(),
-                    message_id: MessageId::from_bytes(number.to_be_bytes()),
-                    envelope: Envelope::from_checked(vec![7; 16_384].into()),
-                    urgency: Urgency::Low,
-                    ephemeral: true,
-                    retried: false,
-                });
-                store.append(batch.collect()).await.iter().all(Result::is_ok)
-            })
-        })
-        .collect();
-    for sender in senders {
-        assert!(sender.await.expect("it is sent"), "64 MB go through room for 32");
-    }
-}
