@@ -52,6 +52,7 @@ mod proofs;
 mod receive;
 mod relay;
 mod retry;
+mod sealed;
 mod send;
 mod sender;
 mod tls;
@@ -61,13 +62,14 @@ pub use dedup::{Dedup, DedupFileError, FileDedup, MemoryDedup, MessageKey};
 pub use device::{CARD_LIFETIME_SECS, DeliveryGrant, Device, DeviceError, KEPT_SEALING_KEYS, MAX_DELIVERY_KEYS};
 pub use error::{Error, Refused};
 pub use mailbox::MailboxDescription;
-pub use message::{Draft, Sealed, SendOptions, Urgency};
+pub use message::{Draft, SendOptions, Urgency};
 pub use options::{OptionsError, RelayOptions, Timeouts, Trust};
 pub use receive::{
     ConnectionState, Delivery, Event, Inbox, Origin, Problem, RawEvent, RawInbox, ReceiveOptions, Received,
     StreamOptions, Undecipherable,
 };
 pub use relay::Relay;
+pub use sealed::Sealed;
 pub use sender::{Pending, Sender, SenderOptions};
 
 pub use sealpost_core::{

@@ -1,16 +1,11 @@
-//! From what a user writes to sealed bytes with everything that the relay is told of them.
+//! From what a user writes to a sealed message.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::Bytes;
 use sealpost_core::rand_core::CryptoRng;
-use sealpost_core::{Address, DeliveryKey, Message, MessageId, SIZE_CLASSES, SealError, Suite, seal};
-use sealpost_proto::v1;
+use sealpost_core::{Message, MessageId, SIZE_CLASSES, SealError, Suite, seal};
 
-use crate::proofs::copied;
-use crate::{Contact, Device, clock};
+use crate::{Contact, Device, Sealed, clock};
 
 /// What a user writes.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,21 +45,6 @@ pub enum Urgency {
     Normal,
     /// A call, say.
     High,
-}
-
-/// A sealed message, ready for the relay, which may be sent again and again without arriving twice: it keeps its ids.
-#[derive(Clone)]
-pub struct Sealed {
-    pub(crate) to: Address,
-    pub(crate) delivery_key: DeliveryKey,
-    /// For the relay; the one inside the envelope is another.
-    pub(crate) relay_id: MessageId,
-    pub(crate) message_id: MessageId,
-    pub(crate) envelope: Bytes,
-    pub(crate) ephemeral: bool,
-    pub(crate) urgency: Urgency,
-    /// How often it went out, by any of the clones: the relay looks for a copy only from the second time on.
-    pub(crate) attempts: Arc<AtomicU32>,
 }
 
 impl Draft {
@@ -171,95 +151,8 @@ impl Device {
         };
         let sender = self.sender_keys()?;
         let envelope = seal::seal(options.suite, &sender, contact.card(), &message, &options.sizes, rng)?;
-        let sealed = Sealed::opaque(contact.address, contact.delivery_key.clone(), envelope, rng);
-        Ok(Sealed { message_id: message.id, ephemeral: options.ephemeral, urgency: options.urgency, ..sealed })
-    }
-}
-
-impl Sealed {
-    /// Bytes that were sealed elsewhere, of one of the sizes that the relay carries.
-    pub fn opaque(
-        to: Address,
-        delivery_key: DeliveryKey,
-        envelope: impl Into<Bytes>,
-        rng: &mut impl CryptoRng,
-    ) -> Self {
         let relay_id = MessageId::generate(rng);
-        Self {
-            to,
-            delivery_key,
-            relay_id,
-            message_id: relay_id,
-            envelope: envelope.into(),
-            ephemeral: false,
-            urgency: Urgency::Normal,
-            attempts: Arc::default(),
-        }
-    }
-
-    /// With this id for the relay, to go on with a message that was begun before a restart.
-    #[must_use]
-    pub fn with_relay_id(mut self, id: MessageId) -> Self {
-        self.relay_id = id;
-        self.attempts = Arc::new(AtomicU32::new(1));
-        self
-    }
-
-    /// Only for a recipient who is connected now.
-    #[must_use]
-    pub fn ephemeral(mut self, ephemeral: bool) -> Self {
-        self.ephemeral = ephemeral;
-        self
-    }
-
-    /// How soon the recipient should learn of it.
-    #[must_use]
-    pub fn urgency(mut self, urgency: Urgency) -> Self {
-        self.urgency = urgency;
-        self
-    }
-
-    /// The id that the recipient sees (for opaque bytes: the relay's).
-    pub fn message_id(&self) -> MessageId {
-        self.message_id
-    }
-
-    /// The id by which the relay recognises a retry.
-    pub fn relay_id(&self) -> MessageId {
-        self.relay_id
-    }
-
-    /// The sealed bytes.
-    pub fn envelope(&self) -> &Bytes {
-        &self.envelope
-    }
-
-    /// The recipient.
-    pub fn to(&self) -> &Address {
-        &self.to
-    }
-
-    /// What the relay is told; counts as one more attempt.
-    pub(crate) fn request(&self) -> v1::SendRequest {
-        let urgency = match self.urgency {
-            Urgency::Low => v1::Urgency::Low,
-            Urgency::Normal => v1::Urgency::Normal,
-            Urgency::High => v1::Urgency::High,
-        };
-        v1::SendRequest {
-            to: copied(self.to.as_bytes()),
-            delivery_key: copied(self.delivery_key.as_bytes()),
-            message_id: copied(self.relay_id.as_bytes()),
-            envelope: self.envelope.clone(),
-            ephemeral: self.ephemeral,
-            urgency: urgency.into(),
-            attempt: self.attempts.fetch_add(1, Ordering::Relaxed),
-        }
-    }
-}
-
-impl fmt::Debug for Sealed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sealed(..)")
+        let sealed = Sealed::opaque(contact.address, contact.delivery_key.clone(), relay_id, envelope);
+        Ok(Sealed { message_id: message.id, ephemeral: options.ephemeral, urgency: options.urgency, ..sealed })
     }
 }

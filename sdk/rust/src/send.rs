@@ -8,7 +8,8 @@ use crate::{Contact, Device, Draft, Error, Relay, Sealed, SendOptions};
 impl Relay {
     /// Seals a message and sends it, with retries. The message's id is the one that the recipient sees.
     ///
-    /// To be able to go on after a restart, seal first ([`Device::seal`]), store the result, and [`Relay::deliver`] it.
+    /// To be able to go on after a restart, seal first ([`Device::seal`]), store the parts of the result, and
+    /// [`Relay::deliver`] it; after the restart, the same as [`Sealed::opaque`] and [`Sealed::resumed`].
     ///
     /// # Errors
     /// [`Error::OtherRelay`] for a contact at another relay, [`Error::Card`] for one whose card has expired (refresh

@@ -16,7 +16,7 @@ use std::time::Duration;
 use fake::Fake;
 use sealpost_client::{
     ConnectionState, Contact, Dedup, Device, Error, Event, FileDedup, Inbox, MemoryContacts, MemoryDedup, MessageKey,
-    Origin, Problem, RawEvent, Reason, ReceiveOptions, Received, SendOptions, StreamOptions,
+    Origin, Problem, RawEvent, Reason, ReceiveOptions, Received, SendOptions, SenderOptions, StreamOptions,
 };
 
 /// Two devices that know each other.
@@ -371,6 +371,24 @@ async fn one_mailbox_that_is_unknown_leaves_the_others_open() {
     }
     pair.send("still here").await;
     assert_eq!(text(&*message(&mut inbox).await), "still here");
+}
+
+#[tokio::test]
+async fn p7_nothing_is_sent_where_the_owner_is_known() {
+    let (fake, bob) = (Fake::start().await, Device::new());
+    let relay = fake.relay();
+    relay.create_mailbox(&bob, None).await.unwrap();
+    let mut inbox = relay.receive([bob.clone()], ReceiveOptions::default());
+    let contact = relay.accept(&bob.invite(&fake.host()).unwrap()).await.unwrap();
+    let options = SendOptions::default().introduce(true);
+    relay.send(&bob, &contact, "note to self", &options).await.unwrap();
+    let sender = relay.sender(SenderOptions::default());
+    sender.send(&bob, &contact, "and another", &options).await.unwrap().await.unwrap();
+    message(&mut inbox).await;
+    let state = fake.state();
+    // Unary calls and the stream, each on one of its own.
+    assert_eq!((state.senders.len(), state.owners.len()), (2, 2));
+    assert!(state.senders.is_disjoint(&state.owners));
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use fake::Fake;
 use sealpost_client::{
-    Address, Contact, DeliveryKey, Device, Error, Reason, Relay, RelayOptions, Sealed, SendOptions, SenderOptions,
-    Timeouts, Trust, UnixTime,
+    Address, Contact, DeliveryKey, Device, Error, MessageId, Reason, Relay, RelayOptions, Sealed, SendOptions,
+    SenderOptions, Timeouts, Trust, UnixTime,
 };
 
 async fn contact(fake: &Fake, device: &Device) -> Contact {
@@ -24,7 +24,7 @@ async fn contact(fake: &Fake, device: &Device) -> Contact {
 
 fn opaque(to: &Device, number: u8) -> Sealed {
     let key = to.delivery_keys()[0].key.clone();
-    Sealed::opaque(to.address(), key, vec![number; 1024], &mut rand::rng())
+    Sealed::opaque(to.address(), key, MessageId::generate(&mut rand::rng()), vec![number; 1024])
 }
 
 fn stored(fake: &Fake, address: &Address) -> Vec<u8> {
@@ -69,7 +69,8 @@ async fn p8_a_wrong_key_is_refused_at_once() {
     let fake = Fake::start().await;
     let bob = fake.device().await;
     let wrong = DeliveryKey::generate(&mut rand::rng());
-    let sealed = Sealed::opaque(bob.address(), wrong, vec![0; 1024], &mut rand::rng());
+    let id = MessageId::generate(&mut rand::rng());
+    let sealed = Sealed::opaque(bob.address(), wrong, id, vec![0; 1024]);
     let error = fake.relay().deliver(&sealed).await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::DeliveryRefused));
     assert_eq!(fake.state().attempts.len(), 1);

@@ -1,6 +1,8 @@
 //! Sending many messages over one stream, without waiting for each.
 
 mod outbox;
+#[cfg(test)]
+mod outbox_tests;
 mod worker;
 
 use std::future::Future;
@@ -22,6 +24,9 @@ pub struct SenderOptions {
     pub max_outstanding_messages: usize,
     /// How many bytes of envelopes may be without a result. 4 MiB; the largest envelope always fits.
     pub max_outstanding_bytes: usize,
+    /// How many messages for one mailbox may be without a result. 64: a relay looks so far back for a copy of one that
+    /// is sent again after a broken stream.
+    pub max_outstanding_per_mailbox: usize,
     /// How many messages travel in one batch. 128; the relay takes 1,024 by default.
     pub max_batch: usize,
     /// How long a message may take with all its retries. 30 s.
@@ -33,7 +38,8 @@ pub struct SenderOptions {
 ///
 /// Messages for one mailbox are stored in the order in which they were submitted. A message that the relay refuses for
 /// a while is tried again, and those behind it wait; if one that was already under way has overtaken it, it fails with
-/// the refusal instead.
+/// the refusal instead. The order is lost only where a stream breaks with a refusal on its way back; with
+/// [`SenderOptions::max_outstanding_per_mailbox`] at 1 it never is.
 #[derive(Clone, Debug)]
 pub struct Sender {
     entries: mpsc::Sender<Entry>,
@@ -72,6 +78,13 @@ impl SenderOptions {
         self
     }
 
+    /// How many messages for one mailbox may be without a result.
+    #[must_use]
+    pub fn max_outstanding_per_mailbox(mut self, count: usize) -> Self {
+        self.max_outstanding_per_mailbox = count;
+        self
+    }
+
     /// How many messages travel in one batch.
     #[must_use]
     pub fn max_batch(mut self, count: usize) -> Self {
@@ -92,6 +105,7 @@ impl Default for SenderOptions {
         Self {
             max_outstanding_messages: 1_024,
             max_outstanding_bytes: 4 << 20,
+            max_outstanding_per_mailbox: 64,
             max_batch: 128,
             deadline: Duration::from_secs(30),
         }
@@ -104,6 +118,7 @@ impl Relay {
         let options = SenderOptions {
             max_outstanding_messages: options.max_outstanding_messages.clamp(1, Semaphore::MAX_PERMITS),
             max_outstanding_bytes: options.max_outstanding_bytes.clamp(64 << 10, u32::MAX as usize),
+            max_outstanding_per_mailbox: options.max_outstanding_per_mailbox.max(1),
             max_batch: options.max_batch.max(1),
             ..options
         };

@@ -17,8 +17,9 @@ use crate::retry::{FIRST_DELAY, LONGEST_DELAY};
 /// One batch stays well below what a relay reads as one message.
 const MAX_BATCH_BYTES: usize = 512 << 10;
 
-#[derive(Default)]
 pub(super) struct Outbox {
+    /// How many messages for one mailbox may be under way.
+    per_mailbox: usize,
     entries: BTreeMap<u64, Waiting>,
     mailboxes: HashMap<Address, Mailbox>,
     /// Mailboxes with something to send and no reason to wait.
@@ -46,6 +47,17 @@ struct Mailbox {
 }
 
 impl Outbox {
+    pub(super) fn new(per_mailbox: usize) -> Self {
+        Self {
+            per_mailbox,
+            entries: BTreeMap::new(),
+            mailboxes: HashMap::new(),
+            ready: VecDeque::new(),
+            next_tag: 0,
+            under_way: 0,
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -74,7 +86,7 @@ impl Outbox {
         while let Some(address) = self.ready.pop_front() {
             let Some(mailbox) = self.mailboxes.get_mut(&address) else { continue };
             mailbox.is_ready = false;
-            if mailbox.is_blocked() {
+            if mailbox.is_blocked(self.per_mailbox) {
                 continue;
             }
             let Some(tag) = mailbox.queue.front().copied() else { continue };
@@ -108,6 +120,7 @@ impl Outbox {
             Err(error) if error.is_retryable() => self.hold(tag, address, error, now),
             result => {
                 if result.is_ok() {
+                    self.mailbox(address).backoff.reset();
                     self.overtake(tag, address);
                 }
                 self.finish(tag, result);
@@ -127,6 +140,10 @@ impl Outbox {
         }
         self.under_way = 0;
         for (address, tags) in again {
+            if let Some(last) = tags.last() {
+                // It may be stored, so whatever was refused before it can no longer keep the order.
+                self.overtake(*last, address);
+            }
             let mailbox = self.mailbox(address);
             mailbox.under_way = 0;
             mailbox.barrier = false;
@@ -169,7 +186,7 @@ impl Outbox {
         for (_, waiting) in std::mem::take(&mut self.entries) {
             waiting.entry.finish(Err(error.clone()));
         }
-        *self = Self { next_tag: self.next_tag, ..Self::default() };
+        *self = Self { next_tag: self.next_tag, ..Self::new(self.per_mailbox) };
     }
 
     fn hold(&mut self, tag: u64, address: Address, error: Error, now: Instant) {
@@ -188,7 +205,6 @@ impl Outbox {
     /// Later message `tag` is stored: earlier ones that were refused can no longer be stored in their order.
     fn overtake(&mut self, tag: u64, address: Address) {
         let mailbox = self.mailbox(address);
-        mailbox.backoff.reset();
         let overtaken: Vec<u64> = mailbox.queue.iter().copied().take_while(|earlier| *earlier < tag).collect();
         for earlier in overtaken {
             self.give_up(earlier);
@@ -226,7 +242,7 @@ impl Outbox {
         mailbox.barrier &= mailbox.under_way > 0;
         if mailbox.queue.is_empty() && mailbox.under_way == 0 && !mailbox.is_ready {
             self.mailboxes.remove(&address);
-        } else if !mailbox.queue.is_empty() && !mailbox.is_ready && !mailbox.is_blocked() {
+        } else if !mailbox.queue.is_empty() && !mailbox.is_ready && !mailbox.is_blocked(self.per_mailbox) {
             mailbox.is_ready = true;
             self.ready.push_back(address);
         }
@@ -234,8 +250,8 @@ impl Outbox {
 }
 
 impl Mailbox {
-    fn is_blocked(&self) -> bool {
-        self.held_until.is_some() || self.barrier
+    fn is_blocked(&self, most_under_way: usize) -> bool {
+        self.held_until.is_some() || self.barrier || self.under_way >= most_under_way
     }
 }
 

@@ -34,7 +34,8 @@ struct Worker {
 }
 
 pub(super) async fn run(relay: Relay, options: SenderOptions, incoming: mpsc::Receiver<Entry>) {
-    let mut worker = Worker { relay, options, incoming, is_closed: false, outbox: Outbox::default() };
+    let mut worker =
+        Worker { relay, options, incoming, is_closed: false, outbox: Outbox::new(options.max_outstanding_per_mailbox) };
     let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
     let mut earliest = Instant::now();
     while worker.wait_for_work(earliest).await {

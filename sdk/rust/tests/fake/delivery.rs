@@ -17,7 +17,7 @@ impl DeliveryService for Fake {
     type SendStreamStream = ReceiverStream<Result<SendStreamResponse, Status>>;
 
     async fn send(&self, request: Request<v1::SendRequest>) -> Result<Response<v1::SendResponse>, Status> {
-        assert!(request.metadata().get("authorization").is_none());
+        self.state().senders.extend(request.remote_addr());
         self.accept(&request.into_inner()).map_err(Failure::into_status)?;
         if take(&mut self.state().faults.lost_answers) {
             return Err(lost());
@@ -29,6 +29,7 @@ impl DeliveryService for Fake {
         &self,
         request: Request<Streaming<SendStreamRequest>>,
     ) -> Result<Response<Self::SendStreamStream>, Status> {
+        self.state().senders.extend(request.remote_addr());
         let mut requests = request.into_inner();
         let (answers, stream) = mpsc::channel(16);
         let fake = self.clone();
@@ -58,6 +59,7 @@ impl DeliveryService for Fake {
         &self,
         request: Request<v1::FetchCardRequest>,
     ) -> Result<Response<v1::FetchCardResponse>, Status> {
+        self.state().senders.extend(request.remote_addr());
         let v1::FetchCardRequest { address, delivery_key } = request.into_inner();
         let address = self.admit(&address, &delivery_key).map_err(Failure::into_status)?;
         let card = self.state().mailboxes[&address].card.clone();

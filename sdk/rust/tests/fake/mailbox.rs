@@ -18,6 +18,7 @@ impl MailboxService for Fake {
     type SubscribeStream = ReceiverStream<Result<ReceiveResponse, Status>>;
 
     async fn create_mailbox(&self, request: Request<v1::CreateMailboxRequest>) -> Answer<v1::CreateMailboxResponse> {
+        self.state().owners.extend(request.remote_addr());
         let v1::CreateMailboxRequest { proof, delivery_keys, card, .. } = request.into_inner();
         let address = self.prove(proof, Operation::CreateMailbox)?;
         let mut state = self.state();
@@ -72,6 +73,7 @@ impl MailboxService for Fake {
     }
 
     async fn receive(&self, request: Request<Streaming<ReceiveRequest>>) -> Answer<Self::ReceiveStream> {
+        self.state().owners.extend(request.remote_addr());
         self.open_stream(request.into_inner()).await
     }
 

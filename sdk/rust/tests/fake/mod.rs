@@ -7,6 +7,7 @@ mod mailbox;
 mod receive;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -45,6 +46,9 @@ pub struct State {
     pub pings: u32,
     pub pongs: u32,
     pub ephemeral: u32,
+    /// The connections on which somebody sent, and those on which an owner was known.
+    pub senders: HashSet<SocketAddr>,
+    pub owners: HashSet<SocketAddr>,
     /// Raised to end all streams.
     pub ending: u64,
     pub ends_with: Option<v1::Closing>,
