@@ -106,7 +106,7 @@ fn print(address: &Address, held: &Inspection) {
     say(format!("  last seen        {}", hour(about.last_seen)));
     say(format!("  reclaimed        {}, unless its owner comes", hour(about.reclaimed)));
     if !held.entries.is_empty() {
-        say("\n  envelope  accepted in the hour  size      message id        begins with");
+        say(format!("\n  {HEAD}"));
     }
     for entry in &held.entries {
         say(format!("  {}", row(entry)));
@@ -122,6 +122,9 @@ fn print(address: &Address, held: &Inspection) {
 pub(super) const ABSENT: &str = "\
 Not here, and nowhere at the relay: who sent an envelope, from which address of the network, what it\n\
 says, its exact length, the minute it came, whose mailbox this is.";
+
+/// Above the envelopes.
+pub(super) const HEAD: &str = "envelope  accepted in the hour  size      message id        begins with";
 
 /// An envelope as one line.
 pub(super) fn row(QueuedEntry { sequence, entry }: &QueuedEntry) -> String {

@@ -8,6 +8,7 @@ mod client;
 mod completions;
 mod contact;
 mod contacts;
+mod demo;
 mod inspect;
 mod invite;
 mod mailbox;
@@ -39,6 +40,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Serve(serve::Serve),
     CheckConfig(check_config::CheckConfig),
     Inspect(inspect::Inspect),
@@ -57,6 +59,7 @@ impl Cli {
         // Everything that speaks TLS in this process uses the one provider; it is there already only if we were here.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let done = match self.command {
+            Command::Demo(command) => command.run(),
             Command::Serve(command) => command.run(),
             Command::CheckConfig(command) => command.run(),
             Command::Inspect(command) => command.run(),

@@ -236,7 +236,8 @@ fn numbered(draft: &Draft, number: u64) -> Draft {
 /// No envelope is larger, whatever the relay.
 const LARGEST: u64 = 1024 * 1024;
 
-fn file(path: &Path) -> Result<Draft, Failure> {
+/// A file's content, with its name.
+pub(super) fn file(path: &Path) -> Result<Draft, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::usage(format!("{} cannot be read: {error}", path.display()))
             .remedy("check the path and its permissions")

@@ -1,0 +1,162 @@
+//! Where the demo happens: the relay, and the lines that tell of it.
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sealpost_client::{Address, RelayOptions, Trust};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::super::output::{Failure, say};
+use super::cast::Person;
+use crate::config::{Config, Settings, StoreConfig, TlsMode};
+use crate::server::Relay;
+use crate::store::{Inspection, Store};
+
+/// A relay with its temporary files.
+pub(super) struct Stage {
+    relay: Relay,
+    pub(super) directory: TempDir,
+    pub(super) options: RelayOptions,
+    /// To be deleted at the end.
+    pub(super) cast: Vec<Person>,
+    pub(super) teller: Teller,
+}
+
+/// Tells what happened, and how long it took.
+pub(super) struct Teller {
+    began: Instant,
+    since: Instant,
+    is_heard: bool,
+    in_colour: bool,
+    steps: Vec<Value>,
+}
+
+impl Stage {
+    pub(super) async fn set(store: Option<&str>, is_heard: bool) -> Result<Self, Failure> {
+        let mut teller = Teller::new(is_heard);
+        teller.heading("Sealpost demo: a relay in this process, and two devices that write to each other through it.");
+        let directory = TempDir::with_prefix("sealpost-demo-")
+            .map_err(|error| Failure::new(format!("there is no room for temporary files: {error}")))?;
+        let config = config(&directory, store)?;
+        let kept = match &config.store {
+            StoreConfig::Embedded { .. } => "an embedded store",
+            StoreConfig::Redis(_) => "Redis",
+        };
+        let relay = Relay::start(config).await?;
+        let port = relay.address().port();
+        let ca = std::fs::read(directory.path().join("tls/ca.pem"))
+            .map_err(|error| Failure::new(format!("the development certificate cannot be read: {error}")))?;
+        let options = RelayOptions::from_url(&format!("https://localhost:{port}"))
+            .map_err(|error| Failure::new(error.to_string()))?
+            .connect_to(format!("127.0.0.1:{port}"))
+            .trust(Trust::Authorities(ca));
+        teller.step(format!("A relay listens on localhost:{port} with TLS 1.3 and {kept}."));
+        Ok(Self { relay, directory, options, cast: Vec::new(), teller })
+    }
+
+    /// All that the relay's store holds on a mailbox.
+    pub(super) async fn inspect(&self, mailbox: Address) -> Result<Inspection, Failure> {
+        let held = self.store().inspect(mailbox, 10).await.map_err(|error| Failure::new(error.to_string()))?;
+        held.ok_or_else(|| Failure::new("the store holds no such mailbox"))
+    }
+
+    /// Waits until nothing is queued in a mailbox.
+    pub(super) async fn until_empty(&self, mailbox: Address) -> Result<(), Failure> {
+        let mut look = tokio::time::interval(Duration::from_millis(5));
+        while self.inspect(mailbox).await?.description.queued_messages > 0 {
+            look.tick().await;
+        }
+        Ok(())
+    }
+
+    /// Takes everything away.
+    pub(super) async fn clear(self) {
+        for person in self.cast {
+            // One that was never made is not there either; a temporary directory goes as a whole.
+            let _ = self.relay.store().delete(person.device.address()).await;
+        }
+        self.relay.drain().await;
+    }
+
+    fn store(&self) -> &Arc<dyn Store> {
+        self.relay.store()
+    }
+}
+
+fn config(directory: &TempDir, store: Option<&str>) -> Result<Config, Failure> {
+    let mut settings = Settings::default();
+    settings.listen.address = Some("127.0.0.1:0".to_owned());
+    settings.listen.admin = Some("127.0.0.1:0".to_owned());
+    settings.tls.mode = Some(TlsMode::Development);
+    settings.tls.directory = Some(directory.path().join("tls"));
+    let embedded = || format!("embedded:{}", directory.path().join("store").display());
+    settings.store.url = Some(store.map_or_else(embedded, ToOwned::to_owned));
+    // Nobody is connected any more when it leaves.
+    settings.drain.spread_ms = Some(0);
+    settings.drain.deadline_ms = Some(1_000);
+    Ok(Config::load(None, &settings)?)
+}
+
+impl Teller {
+    fn new(is_heard: bool) -> Self {
+        let in_colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let now = Instant::now();
+        Self { began: now, since: now, is_heard, in_colour, steps: Vec::new() }
+    }
+
+    /// What was done since the last step.
+    pub(super) fn step(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        let took = self.since.elapsed();
+        let time = format!("{:>7.1} ms", took.as_secs_f64() * 1e3);
+        self.line(&format!("{}  {what}", self.dim(&time)));
+        self.steps.push(json!({ "step": what, "ms": took.as_secs_f64() * 1e3 }));
+        self.since = Instant::now();
+    }
+
+    /// More on the last step.
+    pub(super) fn more(&self, what: &str) {
+        self.line(&format!("            {what}"));
+    }
+
+    pub(super) fn heading(&self, text: &str) {
+        self.line(&format!("\n{}\n", self.paint("1", text)));
+    }
+
+    pub(super) fn line(&self, text: &str) {
+        if self.is_heard {
+            say(text);
+        }
+    }
+
+    pub(super) fn good(&self, text: &str) -> String {
+        self.paint("1;32", text)
+    }
+
+    pub(super) fn bad(&self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    pub(super) fn dim(&self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// Looking is not part of the next step.
+    pub(super) fn restart(&mut self) {
+        self.since = Instant::now();
+    }
+
+    pub(super) fn total(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub(super) fn steps(&self) -> &[Value] {
+        &self.steps
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.in_colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
