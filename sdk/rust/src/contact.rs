@@ -125,7 +125,7 @@ impl Contacts for MemoryContacts {
     }
 }
 
-impl<C: Contacts> Contacts for std::sync::Arc<C> {
+impl<C: Contacts + ?Sized> Contacts for std::sync::Arc<C> {
     fn cards(&self, sender: &Address) -> Vec<Card> {
         (**self).cards(sender)
     }

@@ -133,6 +133,11 @@ impl Device {
         }
     }
 
+    /// Whether the card has less than a third of its time left: time for [`Device::rotate`] or [`Device::renew_card`].
+    pub fn card_is_due(&self, now: UnixTime) -> bool {
+        now.saturating_add(CARD_LIFETIME_SECS / 3) >= self.card.expires()
+    }
+
     /// One more delivery key, which invites use from now on; tell the relay by `update_mailbox`.
     ///
     /// # Errors
@@ -236,6 +241,14 @@ mod tests {
         let mixed = Device::from_json(&mixed.to_json().unwrap());
         assert_eq!(mixed.err(), Some(DeviceError::SealingKeys));
         assert_eq!(Device::from_json("{}").err(), Some(DeviceError::Format));
+    }
+
+    #[test]
+    fn a_card_is_due_before_it_expires() {
+        let device = device();
+        let issued = device.card().issued();
+        assert!(!device.card_is_due(issued));
+        assert!(device.card_is_due(issued.saturating_add(CARD_LIFETIME_SECS * 2 / 3)));
     }
 
     #[test]

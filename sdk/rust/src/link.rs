@@ -2,7 +2,7 @@
 //! the owner's: the relay could tell by a shared one who sends.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
@@ -32,7 +32,7 @@ pub(crate) struct Dialer {
 /// A connection that is made when it is needed, and again when it broke.
 pub(crate) struct Link {
     dialer: Arc<Dialer>,
-    current: Mutex<Channel>,
+    current: Mutex<Option<Channel>>,
 }
 
 impl Dialer {
@@ -56,7 +56,7 @@ impl Dialer {
         Ok(Self { endpoint, address: address.into(), tls: tls::tls(options)? })
     }
 
-    /// A fresh connection, made on first use.
+    /// A fresh connection, made on first use. Needs a tokio runtime.
     pub(crate) fn dial(&self) -> Channel {
         let (address, tls) = (self.address.clone(), self.tls.clone());
         self.endpoint.connect_with_connector_lazy(service_fn(move |_: Uri| {
@@ -68,17 +68,20 @@ impl Dialer {
 
 impl Link {
     pub(crate) fn new(dialer: Arc<Dialer>) -> Self {
-        let current = Mutex::new(dialer.dial());
-        Self { dialer, current }
+        Self { dialer, current: Mutex::new(None) }
     }
 
     pub(crate) fn channel(&self) -> Channel {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current().get_or_insert_with(|| self.dialer.dial()).clone()
     }
 
     /// Gives the connection up for new calls: it may be dead, with keepalive not having noticed yet.
     pub(crate) fn renew(&self) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = self.dialer.dial();
+        *self.current() = None;
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Channel>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,5 +1,6 @@
 //! How to reach a relay.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -56,6 +57,9 @@ pub enum OptionsError {
     /// Not `https://host[:port]`.
     #[error("a relay's URL is https://host or https://host:port")]
     Url,
+    /// `http` to another machine.
+    #[error("without TLS a relay is only reached on this machine, unless that is asked for")]
+    Plaintext,
     /// The host in the URL is malformed.
     #[error("the relay's URL is malformed: {0}")]
     Host(#[from] RelayHostError),
@@ -82,17 +86,23 @@ impl RelayOptions {
         Self { host, connect_to: None, audience: None, trust: Trust::System, timeouts: Timeouts::default() }
     }
 
-    /// From `https://host[:port]`, or `http://host[:port]` for [`Trust::Plaintext`]: whoever takes such a URL from a
-    /// user asks whether they mean it.
+    /// From `https://host[:port]`, or `http://host[:port]` for a relay on this machine. To go without TLS elsewhere, in
+    /// a mesh, say so with [`Trust::Plaintext`].
     ///
     /// # Errors
-    /// [`OptionsError::Url`] or [`OptionsError::Host`].
+    /// [`OptionsError::Url`], [`OptionsError::Host`] or [`OptionsError::Plaintext`].
     pub fn from_url(url: &str) -> Result<Self, OptionsError> {
         let (scheme, rest) = url.split_once("://").ok_or(OptionsError::Url)?;
         let host = rest.strip_suffix('/').unwrap_or(rest);
         match scheme {
             "https" => Ok(Self::new(host.parse()?)),
-            "http" => Ok(Self::new(plaintext_host(host)?).trust(Trust::Plaintext)),
+            "http" => {
+                let host = plaintext_host(host)?;
+                if !is_loopback(host.host()) {
+                    return Err(OptionsError::Plaintext);
+                }
+                Ok(Self::new(host).trust(Trust::Plaintext))
+            }
             _ => Err(OptionsError::Url),
         }
     }
@@ -176,6 +186,10 @@ fn plaintext_host(text: &str) -> Result<RelayHost, OptionsError> {
     Ok(if names_a_port { host } else { RelayHost::new(host.audience(), 80) })
 }
 
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +202,7 @@ mod tests {
         assert_eq!(port("http://127.0.0.1"), Ok(80));
         assert_eq!(port("http://[::1]:8080"), Ok(8080));
         assert_eq!(port("http://[::1]"), Ok(80));
+        assert_eq!(port("http://relay.example"), Err(OptionsError::Plaintext));
         assert_eq!(port("ftp://relay.example"), Err(OptionsError::Url));
         assert_eq!(port("relay.example"), Err(OptionsError::Url));
         assert!(matches!(port("https://a/b"), Err(OptionsError::Host(_))));
@@ -196,6 +211,6 @@ mod tests {
     #[test]
     fn only_http_means_plaintext() {
         assert!(matches!(RelayOptions::from_url("https://a").unwrap().trust, Trust::System));
-        assert!(matches!(RelayOptions::from_url("http://a").unwrap().trust, Trust::Plaintext));
+        assert!(matches!(RelayOptions::from_url("http://localhost").unwrap().trust, Trust::Plaintext));
     }
 }

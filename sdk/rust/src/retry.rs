@@ -13,6 +13,8 @@ use crate::backoff::Backoff;
 pub(crate) const FIRST_DELAY: Duration = Duration::from_millis(200);
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// Waits between the tries of one operation, until its time is over.
 pub(crate) struct Retry {
     deadline: Instant,
@@ -21,7 +23,7 @@ pub(crate) struct Retry {
 
 impl Retry {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit, backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY) }
+        Self { deadline: from_now(limit), backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY) }
     }
 
     /// Waits before the next try; gives the error back if there is none.
@@ -48,4 +50,9 @@ pub(crate) async fn answer_within<T>(
         Ok(answer) => Ok(answer?.into_inner()),
         Err(_) => Err(Error::TimedOut),
     }
+}
+
+/// That much later; an app that says "never" by a huge time means a long one.
+pub(crate) fn from_now(delay: Duration) -> Instant {
+    Instant::now() + delay.min(LONGEST)
 }

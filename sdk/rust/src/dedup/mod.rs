@@ -4,6 +4,7 @@ mod file;
 mod memory;
 
 use std::io;
+use std::sync::Arc;
 
 use sealpost_core::{Address, MessageId};
 use sha2::{Digest as _, Sha256};
@@ -27,6 +28,16 @@ pub trait Dedup: Send + Sync + 'static {
     /// # Errors
     /// Those of the store; the message is then not acknowledged.
     fn record(&self, message: &MessageKey) -> io::Result<()>;
+}
+
+impl<D: Dedup + ?Sized> Dedup for Arc<D> {
+    fn contains(&self, message: &MessageKey) -> io::Result<bool> {
+        (**self).contains(message)
+    }
+
+    fn record(&self, message: &MessageKey) -> io::Result<()> {
+        (**self).record(message)
+    }
 }
 
 /// What a message is known by: a fingerprint of its mailbox, its verified sender, and the id that the sender gave it. It

@@ -48,7 +48,7 @@ pub struct Undecipherable {
     pub mailbox: Address,
     /// Its number there; `None` for an ephemeral one.
     pub sequence: Option<Sequence>,
-    /// The sealed bytes.
+    /// The sealed bytes; none if it was opened.
     pub envelope: Bytes,
     pub(super) token: Option<Token>,
 }

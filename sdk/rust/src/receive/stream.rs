@@ -44,6 +44,8 @@ pub(super) struct Stream<'a> {
     requests: mpsc::Sender<ReceiveRequest>,
     /// By their numbers on this stream.
     mailboxes: HashMap<u32, Address>,
+    /// The other way round.
+    numbers: HashMap<Address, u32>,
     /// How long it may be silent.
     patience: Duration,
     heard: Instant,
@@ -59,6 +61,7 @@ impl<'a> Stream<'a> {
             session,
             requests,
             mailboxes: HashMap::new(),
+            numbers: HashMap::new(),
             // Said by `opened`.
             patience: Duration::ZERO,
             heard: Instant::now(),
@@ -95,7 +98,7 @@ impl<'a> Stream<'a> {
         let mut service =
             MailboxServiceClient::new(relay.inner.dialer.dial()).max_decoding_message_size(limit.max(SMALLEST_LIMIT));
         let opening = async {
-            let patience = relay.inner.timeouts.connect + relay.inner.timeouts.answer;
+            let patience = relay.inner.timeouts.connect.saturating_add(relay.inner.timeouts.answer);
             let mut responses = answer_within(patience, service.receive(ReceiverStream::new(outgoing))).await?;
             let first = timeout(relay.inner.timeouts.answer, responses.message()).await;
             let first = first.map_err(|_| Error::TimedOut)??;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::retry::from_now;
 use crate::{Contact, Device, Draft, Error, Relay, Sealed, SendOptions};
 
 /// How a [`Sender`] works.
@@ -161,7 +162,7 @@ impl Sender {
         let message = self.messages.clone().acquire_owned().await.map_err(|_| Error::Closed)?;
         let bytes = self.bytes.clone().acquire_many_owned(bytes).await.map_err(|_| Error::Closed)?;
         let (result, pending) = oneshot::channel();
-        let deadline = Instant::now() + self.options.deadline;
+        let deadline = from_now(self.options.deadline);
         let entry = Entry { sealed, deadline, result, _room: (message, bytes) };
         self.entries.send(entry).await.map_err(|_| Error::Closed)?;
         Ok(Pending(pending))

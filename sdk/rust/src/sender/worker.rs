@@ -21,6 +21,8 @@ use crate::{Error, Relay};
 const BATCHES_WAITING: usize = 4;
 /// How many messages are taken over at once.
 const TAKEN_AT_ONCE: usize = 256;
+/// No relay needs longer for an answer.
+const LONGEST_ANSWER: Duration = Duration::from_secs(3600);
 /// A stream that lived so long was a good one.
 const STABLE: Duration = Duration::from_secs(60);
 
@@ -92,7 +94,7 @@ impl Worker {
             if !self.outbox.has_under_way() {
                 heard = Instant::now();
             }
-            let wake = self.outbox.has_under_way().then_some(heard + answer);
+            let wake = self.outbox.has_under_way().then_some(heard + answer.min(LONGEST_ANSWER));
             let tick = self.outbox.next_tick();
             tokio::select! {
                 biased;

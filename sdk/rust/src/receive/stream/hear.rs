@@ -83,6 +83,7 @@ impl Stream<'_> {
     pub(super) async fn mailbox_closed(&mut self, number: u32, reason: i32) -> Result<(), End> {
         let mailbox = self.mailbox(number)?;
         self.mailboxes.remove(&number);
+        self.numbers.remove(&mailbox);
         if !self.session.owners.contains_key(&mailbox) {
             return Ok(());
         }
@@ -96,6 +97,7 @@ impl Stream<'_> {
         for v1::OpenedMailbox { mailbox: number, address, .. } in opened.mailboxes {
             let mailbox = Address::try_from(&*address).map_err(|_| Error::Contract("an address has 32 bytes"))?;
             self.mailboxes.insert(number, mailbox);
+            self.numbers.insert(mailbox, number);
         }
         let pings = Duration::from_millis(opened.ping_interval_ms.into());
         self.patience = match pings.saturating_mul(PINGS_MISSED) {

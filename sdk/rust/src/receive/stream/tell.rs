@@ -7,12 +7,13 @@ use sealpost_core::Operation;
 use sealpost_proto::v1::receive_request::Kind as Request;
 use sealpost_proto::v1::receive_response::Kind as Response;
 use sealpost_proto::v1::{self, ReceiveRequest, ReceiveResponse};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tonic::Streaming;
 
 use super::super::session::Command;
 use super::super::tray::Due;
 use super::Stream;
+use crate::retry::from_now;
 
 /// How long a relay has to take the last acknowledgements.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -22,7 +23,7 @@ impl Stream<'_> {
         match command {
             Command::Add(owner) => {
                 let address = owner.address();
-                let is_open = self.mailboxes.values().any(|open| *open == address);
+                let is_open = self.numbers.contains_key(&address);
                 let is_known = self.session.owners.contains_key(&address);
                 if !(is_open && is_known) {
                     let proof = self.session.relay.inner.prover.prove(&owner, Operation::OpenMailbox);
@@ -32,7 +33,7 @@ impl Stream<'_> {
             }
             Command::Remove(address) => {
                 self.flush();
-                let number = self.mailboxes.iter().find(|(_, open)| **open == address).map(|(number, _)| *number);
+                let number = self.numbers.get(&address).copied();
                 if let Some(mailbox) = number {
                     self.tell(Request::Remove(v1::Remove { mailbox }));
                 }
@@ -50,10 +51,10 @@ impl Stream<'_> {
         if messages > 0 && is_pressing {
             self.flush();
         } else if messages > 0 {
-            self.flush_at.get_or_insert_with(|| Instant::now() + options.acknowledge_delay);
+            self.flush_at.get_or_insert_with(|| from_now(options.acknowledge_delay));
         }
         if self.session.board.has_dropped() {
-            self.reopen_at.get_or_insert_with(|| Instant::now() + options.redeliver_after);
+            self.reopen_at.get_or_insert_with(|| from_now(options.redeliver_after));
         }
     }
 
@@ -65,7 +66,7 @@ impl Stream<'_> {
             let Some(ack) = self.next_ack() else { return };
             room.send(ack);
         }
-        self.flush_at = Some(Instant::now() + self.session.options.acknowledge_delay);
+        self.flush_at = Some(from_now(self.session.options.acknowledge_delay));
     }
 
     /// Sends the last acknowledgements and closes the mailboxes. As the relay does things in order, its word that they
@@ -97,7 +98,7 @@ impl Stream<'_> {
     fn next_ack(&self) -> Option<ReceiveRequest> {
         loop {
             let (address, told) = self.session.board.take()?;
-            let number = self.mailboxes.iter().find(|(_, open)| **open == address).map(|(number, _)| *number);
+            let number = self.numbers.get(&address).copied();
             if let Some(mailbox) = number {
                 let ack = v1::Ack { mailbox, up_to: told.up_to, sequences: told.sequences };
                 return Some(ReceiveRequest { kind: Some(Request::Ack(ack)) });
