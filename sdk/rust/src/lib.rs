@@ -8,8 +8,13 @@
 //!   stranger's message carries.
 //! - [`Relay::send`] for one message at a time, [`Sender`] for many.
 //! - [`Inbox`]: a stream of messages that keeps itself alive. Handle a message, then [`Received::acknowledge`] it:
-//!   until then it comes again. With a [`FileDedup`] each message is handled exactly once, crashes included, as long as
-//!   the handler's own effects are safe by the time it returns.
+//!   until then it comes again.
+//!
+//! # Exactly once
+//! The relay delivers at least once; a [`Dedup`] makes that once. The order is: the handler has succeeded, the message's
+//! id is recorded, the relay is told. With a [`FileDedup`] nothing is lost or shown twice over restarts, except that a
+//! crash after the handler has succeeded and before the id is recorded shows one message again. An app that keeps its
+//! messages in a database closes that gap, too: it implements [`Dedup`] over the table that the handler writes to.
 //!
 //! Every failure is an [`Error`] that knows its [`Reason`] and whether trying again can help.
 //!

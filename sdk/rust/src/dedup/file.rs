@@ -20,7 +20,7 @@ const CHECK_LEN: usize = 8;
 const RECORD_LEN: usize = MessageKey::LEN + CHECK_LEN;
 
 /// Remembers the last messages in a file, on the disk before the relay is told: it survives a crash of the process and
-/// of the machine.
+/// of the machine. Each record waits for the disk: some milliseconds for each message.
 #[derive(Debug)]
 pub struct FileDedup {
     state: Mutex<State>,
