@@ -3,12 +3,12 @@
 //! One thread writes. It takes every change that waits, applies all of them in one transaction, commits once, and only
 //! then tells [`Wakes`] and answers: an event never precedes what it tells of (P1), and the events of a mailbox come in
 //! their order (P3). While it waits for the disk the next changes gather, so the cost of a commit is shared by as many
-//! as there are callers ([`writer`]).
+//! as there are callers (`writer`).
 //!
 //! Reads see the last commit and never wait for the writer. They run on Tokio's blocking threads: a page that is not
-//! cached is read from the disk, and that must not stop a thread that serves connections ([`reader`]).
+//! cached is read from the disk, and that must not stop a thread that serves connections (`reader`).
 //!
-//! What is stored: [`tables`]. What ends by time is left out at once and swept soon after ([`sweep`]).
+//! What is stored: `tables`. What ends by time is left out at once and swept soon after (`sweep`).
 //! After a crash the file is checked as a whole when it is opened, which takes about a second for each gigabyte.
 //!
 //! With [`Durability::Memory`] a crash loses the last second, and the sequences given in it are given again.
