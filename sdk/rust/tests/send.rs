@@ -43,6 +43,17 @@ async fn p1_a_lost_answer_does_not_store_twice() {
 }
 
 #[tokio::test]
+async fn a_connection_that_does_not_answer_is_given_up() {
+    let fake = Fake::start().await;
+    let bob = fake.device().await;
+    fake.faults(|faults| faults.hanging = 1);
+    let timeouts = Timeouts::default().answer(Duration::from_millis(300));
+    let options = RelayOptions::new(fake.host()).trust(Trust::Plaintext).timeouts(timeouts);
+    Relay::connect(options).unwrap().deliver(&opaque(&bob, 1)).await.unwrap();
+    assert_eq!(fake.state().senders.len(), 2);
+}
+
+#[tokio::test]
 async fn p6_a_full_mailbox_is_tried_again() {
     let fake = Fake::start().await;
     let bob = fake.device().await;

@@ -18,6 +18,9 @@ impl DeliveryService for Fake {
 
     async fn send(&self, request: Request<v1::SendRequest>) -> Result<Response<v1::SendResponse>, Status> {
         self.state().senders.extend(request.remote_addr());
+        if take(&mut self.state().faults.hanging) {
+            return std::future::pending().await;
+        }
         self.accept(&request.into_inner()).map_err(Failure::into_status)?;
         if take(&mut self.state().faults.lost_answers) {
             return Err(lost());

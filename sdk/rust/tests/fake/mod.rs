@@ -61,6 +61,8 @@ pub struct Faults {
     pub replays: u32,
     /// So many calls are done, and their answer lost.
     pub lost_answers: u32,
+    /// So many sends are never answered.
+    pub hanging: u32,
     /// So many sends find a full mailbox.
     pub full: u32,
     /// So many times the send stream breaks after half of a batch, without results.
