@@ -70,7 +70,10 @@ impl ConnectionFlags {
             Failure::usage(format!("{:?} is no relay: {error}", home.url))
                 .remedy("write it as in https://localhost:8443")
         })?;
-        let timeouts = Timeouts::default().operation(self.timeout());
+        let limit = self.timeout();
+        let timeouts = Timeouts::default();
+        let timeouts =
+            timeouts.operation(limit).answer(limit.min(timeouts.answer)).connect(limit.min(timeouts.connect));
         let relay = Relay::connect(options.trust(trust.clone()).timeouts(timeouts))
             .map_err(|error| refusal::failure(&error, &home.url))?;
         Ok(Client { profile, device, relay, home, timeouts, trust })

@@ -85,12 +85,13 @@ impl Book {
     /// Gives somebody a name, and takes them out of the strangers.
     pub(super) fn name(&mut self, name: &str, person: Person) -> Result<(), Failure> {
         let address = person.contact.address;
-        match self.people.get(name) {
+        match self.people.get_mut(name) {
             Some(other) if other.contact.address != address => {
                 return Err(Failure::usage(format!("there is a contact {name:?} already, with another address"))
                     .remedy("choose another name, or remove the old one: sealpost contact remove NAME"));
             }
-            _ => drop(self.people.insert(name.to_owned(), person)),
+            Some(known) => known.learn(person.contact),
+            None => drop(self.people.insert(name.to_owned(), person)),
         }
         self.strangers.retain(|stranger| stranger.contact.address != address);
         Ok(())

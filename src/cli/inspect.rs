@@ -52,7 +52,7 @@ impl Inspect {
     async fn print(self, address: Address, store: StoreConfig) -> Result<(), Failure> {
         let place = match &store {
             // Opening would make one.
-            StoreConfig::Embedded { directory, .. } if !directory.exists() => {
+            StoreConfig::Embedded { directory, .. } if !directory.join(DATABASE).exists() => {
                 return Err(Failure::usage(format!("there is no store in {}", directory.display()))
                     .remedy("name the relay's with --store embedded:DIRECTORY or redis://HOST, or its --config"));
             }
@@ -87,6 +87,9 @@ impl Inspect {
         Ok(())
     }
 }
+
+/// As the embedded store calls it.
+const DATABASE: &str = "sealpost.redb";
 
 fn print(address: &Address, held: &Inspection) {
     let about = &held.description;

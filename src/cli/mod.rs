@@ -23,16 +23,12 @@ mod voucher;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use output::Failure;
+use output::{Failure, USAGE};
 
 /// A relay for sealed messages that has nothing to hand over.
-///
-/// Try it:    sealpost demo
-/// Run it:    sealpost serve
-#[derive(Debug, Parser)]
-#[command(name = "sealpost", version, max_term_width = 110, arg_required_else_help = true)]
+#[derive(Debug, Args)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -51,6 +47,28 @@ enum Command {
     Send(send::Send),
     Receive(receive::Receive),
     Completions(completions::Completions),
+}
+
+impl CommandFactory for Cli {
+    fn command() -> clap::Command {
+        Self::augment_args(about())
+    }
+
+    fn command_for_update() -> clap::Command {
+        Self::augment_args_for_update(about())
+    }
+}
+
+impl Parser for Cli {
+    /// Arguments that cannot be read are a wrong question like any other, and end with the same code.
+    fn parse() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            // Help and version come as errors too.
+            let code = if error.use_stderr() { USAGE.into() } else { 0 };
+            let _ = error.print();
+            std::process::exit(code)
+        })
+    }
 }
 
 impl Cli {
@@ -77,6 +95,19 @@ impl Cli {
         }
     }
 }
+
+fn about() -> clap::Command {
+    clap::Command::new("sealpost")
+        .version(env!("CARGO_PKG_VERSION"))
+        .max_term_width(110)
+        .arg_required_else_help(true)
+        .after_help(FIRST_STEPS)
+}
+
+const FIRST_STEPS: &str = "\
+See it work:          sealpost demo
+Run a relay:          sealpost serve
+Use it, beside it:    sealpost mailbox create, then invite, contact add, send, receive";
 
 /// A runtime for a command.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -16,6 +16,15 @@ pub(super) fn say(line: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", line.as_ref());
 }
 
+/// A line on standard output that must have been taken: what follows makes it impossible to get again.
+pub(super) fn hand_over(line: impl AsRef<str>) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", line.as_ref()).and_then(|()| stdout.flush()).map_err(|error| {
+        Failure::new(format!("standard output cannot be written: {error}"))
+            .remedy("the message was not acknowledged: it comes again with the next `sealpost receive`")
+    })
+}
+
 /// One JSON object on a line of its own.
 pub(super) fn say_json(value: &Value) {
     say(value.to_string());
@@ -66,7 +75,7 @@ pub(super) struct Failure {
 }
 
 /// EX_USAGE of sysexits.h.
-const USAGE: u8 = 64;
+pub(super) const USAGE: u8 = 64;
 
 impl Failure {
     /// It could not be done.

@@ -10,7 +10,7 @@ use super::super::output::Failure;
 use super::super::text::{abbreviate, counted, hex, hour, short, size};
 use super::cast::{Person, caught_up, next_from, refused};
 use super::in_time;
-use super::stage::Stage;
+use super::stage::{Stage, rounded_ms};
 use super::table::{self, Story};
 use crate::store::{Inspection, QueuedEntry};
 
@@ -53,7 +53,7 @@ pub(super) async fn play(stage: &mut Stage, picture: Draft) -> Result<Value, Fai
     let sent = Instant::now();
     bob.send(&alice_for_bob, answer.clone(), false).await?;
     let (third, _) = next_from(&mut alices, &bob).await?;
-    let live = sent.elapsed().as_secs_f64() * 1e3;
+    let live = rounded_ms(sent.elapsed());
     stage.teller.step(format!("Bob answers “{ANSWER}”. Alice reads it {live:.1} ms after he began to seal it."));
     let held_answer = stage.inspect(alice.address()).await?;
     let read_answer = third.message.clone();
@@ -139,6 +139,6 @@ fn conclude(stage: &Stage, stories: &[Story], live: f64) -> Result<Value, Failur
         "messages": stories.iter().map(Story::to_json).collect::<Vec<_>>(),
         "live_delivery_ms": live,
         "store_empty": true,
-        "total_ms": total.as_secs_f64() * 1e3,
+        "total_ms": rounded_ms(total),
     }))
 }

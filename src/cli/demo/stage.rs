@@ -110,9 +110,9 @@ impl Teller {
     pub(super) fn step(&mut self, what: impl Into<String>) {
         let what = what.into();
         let took = self.since.elapsed();
-        let time = format!("{:>7.1} ms", took.as_secs_f64() * 1e3);
+        let time = format!("{:>7.1} ms", rounded_ms(took));
         self.line(&format!("{}  {what}", self.dim(&time)));
-        self.steps.push(json!({ "step": what, "ms": took.as_secs_f64() * 1e3 }));
+        self.steps.push(json!({ "step": what, "ms": rounded_ms(took) }));
         self.since = Instant::now();
     }
 
@@ -159,4 +159,9 @@ impl Teller {
     fn paint(&self, code: &str, text: &str) -> String {
         if self.in_colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+/// As exact as it is worth.
+pub(super) fn rounded_ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e4).round() / 10.0
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use sealpost_client::{Address, Received};
 use serde_json::json;
 
-use super::super::output::{Failure, say, say_json};
+use super::super::output::{Failure, hand_over};
 use super::super::profile::unwritable;
 use super::super::text::{counted, hex, printable, printable_line, short, time};
 
@@ -35,13 +35,14 @@ impl<'a> Letter<'a> {
         std::str::from_utf8(&message.body).ok().filter(|_| message.content_type.starts_with("text/plain"))
     }
 
-    pub(super) fn say(&self, saved: Option<&Path>) {
+    /// Shows it to a person.
+    pub(super) fn say(&self, saved: Option<&Path>) -> Result<(), Failure> {
         let message = &self.received.message;
         let stranger = || format!("unknown (introduced as {})", short(self.sender));
         let who = self.name.map_or_else(stranger, ToOwned::to_owned);
         let head = format!("{} · {who}", time(message.sent_at));
         match (saved, self.text()) {
-            (Some(path), _) => say(format!(
+            (Some(path), _) => hand_over(format!(
                 "{head}: {} of {}, saved as {}",
                 counted(message.body.len() as u64, "byte"),
                 printable_line(&message.content_type),
@@ -50,16 +51,17 @@ impl<'a> Letter<'a> {
             (None, text) => {
                 let text = printable(text.unwrap_or_default());
                 // Whatever a text says, only a line at the margin is from us.
-                say(format!("{head}: {}", text.trim_end().replace('\n', "\n    ")));
+                hand_over(format!("{head}: {}", text.trim_end().replace('\n', "\n    ")))
             }
         }
     }
 
-    pub(super) fn say_json(&self, saved: Option<&Path>) {
+    /// Shows it to a program.
+    pub(super) fn say_json(&self, saved: Option<&Path>) -> Result<(), Failure> {
         let message = &self.received.message;
         let text = self.text().filter(|_| saved.is_none());
         let inline = (text.is_none() && saved.is_none()).then(|| STANDARD.encode(&message.body));
-        say_json(&json!({
+        let line = json!({
             "event": "message",
             "id": hex(message.id.as_bytes()),
             "from": self.name,
@@ -72,7 +74,8 @@ impl<'a> Letter<'a> {
             "body": inline,
             "bytes": message.body.len(),
             "saved": saved,
-        }));
+        });
+        hand_over(line.to_string())
     }
 
     /// Saves it under a name of its sender's choice, but only there, and never over another file.

@@ -28,8 +28,8 @@ use letter::Letter;
 
 /// Receive what waits in your mailbox.
 ///
-/// Shows each message, saves files, and only then lets the relay forget it: nothing is lost, nothing is shown twice. Ends
-/// when everything that waited was shown; with --follow it stays connected.
+/// Shows each message, saves files, and only then lets the relay forget it, so that nothing is lost. Ends when everything
+/// that waited was shown; with --follow it stays connected.
 #[derive(Debug, Args)]
 pub(super) struct Receive {
     /// Stay connected, and show messages as they come
@@ -58,6 +58,7 @@ struct Reader {
     book: Book,
     book_of: Option<SystemTime>,
     cards: Arc<MemoryContacts>,
+    caught_up: bool,
     shown: u64,
     kept: u64,
     /// Whose card was fetched anew, so that it is tried once.
@@ -82,6 +83,7 @@ impl Receive {
             book_of: None,
             cards: Arc::default(),
             client,
+            caught_up: false,
             shown: 0,
             kept: 0,
             refreshed: HashSet::new(),
@@ -139,9 +141,12 @@ impl Reader {
                     }
                 }
                 Some(Event::CaughtUp(_)) if self.flags.follow => {
-                    note("Everything that waited was shown; waiting for more (Ctrl-C ends).")
+                    note("Everything that waited was shown; waiting for more (Ctrl-C ends).");
                 }
-                Some(Event::CaughtUp(_)) => return Ok(ControlFlow::Break(())),
+                Some(Event::CaughtUp(_)) => {
+                    self.caught_up = true;
+                    return Ok(ControlFlow::Break(()));
+                }
                 Some(Event::MailboxClosed { reason, .. }) => return Err(refusal::ended(reason, &self.client.home.url)),
                 Some(_) => {}
             }
@@ -174,9 +179,9 @@ impl Reader {
             false => None,
         };
         if self.flags.json {
-            letter.say_json(saved.as_deref());
+            letter.say_json(saved.as_deref())?;
         } else {
-            letter.say(saved.as_deref());
+            letter.say(saved.as_deref())?;
             if is_stranger && name.is_none() {
                 note(format!("  → give them a name: sealpost contact add NAME {}", sender.to_text()));
             }
@@ -273,7 +278,7 @@ impl Reader {
     }
 
     fn finish(self) -> Result<(), Failure> {
-        if self.shown == 0 && !self.flags.follow && !self.flags.json {
+        if self.caught_up && self.shown + self.kept == 0 && !self.flags.json {
             note("Nothing waits.");
         }
         match self.kept {
