@@ -30,9 +30,7 @@ impl Clock {
     /// The time now. A machine's clock before 1970 counts as 1970.
     pub fn now(&self) -> UnixTime {
         UnixTime(match &self.0 {
-            Source::System => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+            Source::System => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             Source::Set(secs) => secs.load(Ordering::Relaxed),
         })
     }

@@ -9,6 +9,7 @@ use axum::routing::get;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
@@ -30,7 +31,7 @@ pub struct Relay {
     services: Arc<Services>,
     acknowledger: JoinHandle<()>,
     health: HealthReporter,
-    watch: JoinHandle<()>,
+    watch: AbortOnDropHandle<()>,
     drain: DrainConfig,
 }
 
@@ -103,13 +104,11 @@ impl Relay {
         let routes = api::routes(config.api, services.clone(), clock);
         let (health, admin_routes) = admin_routes(metrics.clone());
         let listening = |error| StartError::Bind { setting: "listen.address", address: config.listen, error };
-        let clients =
-            edge::listen(clients, config.edge, security, routes, metrics.clone()).map_err(listening)?;
+        let clients = edge::listen(clients, config.edge, security, routes, metrics.clone()).map_err(listening)?;
         let admin_edge = EdgeConfig { max_connections: 64, http1: true, ..EdgeConfig::default() };
-        let admin =
-            edge::listen(admin, admin_edge, Security::Plaintext, admin_routes, Arc::new(Metrics::new()))
-                .map_err(listening)?;
-        let watch = tokio::spawn(watch(services.clone(), health.clone()));
+        let admin = edge::listen(admin, admin_edge, Security::Plaintext, admin_routes, Arc::new(Metrics::new()))
+            .map_err(listening)?;
+        let watch = AbortOnDropHandle::new(tokio::spawn(watch(services.clone(), health.clone())));
         Ok(Self { clients, admin, services, acknowledger: acknowledging, health, watch, drain: config.drain })
     }
 
@@ -138,7 +137,7 @@ impl Relay {
     pub async fn drain(self) {
         let deadline = tokio::time::Instant::now() + self.drain.deadline;
         info!("leaving: streams end, and sends in flight are finished");
-        self.watch.abort();
+        drop(self.watch);
         self.health.set_service_status("", ServingStatus::NotServing).await;
         self.services.drain.begin();
         self.clients.stop();

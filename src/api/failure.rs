@@ -15,10 +15,11 @@ use crate::telemetry::Outcome;
 /// The store failed.
 pub(super) fn of_store(error: StoreError) -> Failure {
     match error {
-        StoreError::Unavailable(_) | StoreError::TimedOut => {
-            Failure::new(Reason::StoreUnavailable, "the relay's store does not answer; it may or may not have been done")
-                .retry_after(around(Duration::from_secs(1)))
-        }
+        StoreError::Unavailable(_) | StoreError::TimedOut => Failure::new(
+            Reason::StoreUnavailable,
+            "the relay's store does not answer; it may or may not have been done",
+        )
+        .retry_after(around(Duration::from_secs(1))),
         StoreError::Corrupt(_) => Failure::new(Reason::Internal, "the relay's store holds something unreadable"),
     }
 }
@@ -51,19 +52,16 @@ pub(super) fn outcome(error: &AppendError) -> Outcome {
 pub(super) fn of_feed(error: FeedError<Failure>) -> Failure {
     match error {
         FeedError::Ended(ending) => of_ending(ending),
-        FeedError::Unknown(place) => {
-            Failure { field: Some(format!("open.proofs[{place}]")), ..unknown_mailbox() }
-        }
+        FeedError::Unknown(place) => Failure { field: Some(format!("open.proofs[{place}]")), ..unknown_mailbox() },
         FeedError::OpenTwice(place) => Failure {
             field: Some(format!("open.proofs[{place}]")),
             ..Failure::new(Reason::StreamProtocol, "this mailbox is already open on this stream")
         },
         FeedError::TooMany => Failure::new(Reason::LimitExceeded, "one stream cannot have so many mailboxes open")
             .with("limit", "mailboxes of one stream"),
-        FeedError::NeverSent => Failure::new(
-            Reason::AcknowledgementInvalid,
-            "this stream has not sent an envelope of that number",
-        ),
+        FeedError::NeverSent => {
+            Failure::new(Reason::AcknowledgementInvalid, "this stream has not sent an envelope of that number")
+        }
         FeedError::NoSuchNumber => {
             Failure::new(Reason::StreamProtocol, "no mailbox of this stream was ever given that number")
         }
@@ -104,8 +102,9 @@ pub(super) fn of_framework(status: &Status) -> Failure {
         Code::Cancelled | Code::DeadlineExceeded => {
             Failure::new(Reason::TimedOut, "the call took too long, or was cancelled")
         }
-        Code::ResourceExhausted | Code::Unavailable => Failure::new(Reason::Overloaded, "the relay is overloaded")
-            .retry_after(around(Duration::from_secs(1))),
+        Code::ResourceExhausted | Code::Unavailable => {
+            Failure::new(Reason::Overloaded, "the relay is overloaded").retry_after(around(Duration::from_secs(1)))
+        }
         // The framework finds nothing else wrong with a request than its form.
         _ => Failure::new(Reason::MalformedMessage, "the bytes are no gRPC message of the type that belongs here"),
     }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use sealpost_core::{
-    Address, Audience, IdentityPublicKey, Nonce, Operation, Proof, ProofError, Signature, UnixTime,
-};
+use sealpost_core::{Address, Audience, IdentityPublicKey, Nonce, Operation, Proof, ProofError, Signature, UnixTime};
 use sealpost_proto::status::Failure;
 use sealpost_proto::{Reason, v1};
 use sha2::{Digest, Sha256};
@@ -75,18 +73,21 @@ fn check(
     now: UnixTime,
 ) -> Result<(Address, NonceMark), Failure> {
     let proof = parse(proof)?;
-    let address = proof.verify(&config.names, operation, now, config.proof_tolerance_secs).map_err(|error| match error {
-        ProofError::WrongAudience => {
-            let name = config.names.first().map(Audience::as_str).unwrap_or_default();
-            Failure::new(Reason::ProofAudience, "the proof is for another relay").with("audience", name)
-        }
-        ProofError::Stale => Failure::new(Reason::ProofStale, "the proof's time is too far from this relay's clock")
-            .with("relay_time", now.as_secs().to_string()),
-        ProofError::BadSignature => Failure::new(
-            Reason::ProofInvalid,
-            "the signature is not that of the public key over this operation, relay, time and nonce",
-        ),
-    })?;
+    let address =
+        proof.verify(&config.names, operation, now, config.proof_tolerance_secs).map_err(|error| match error {
+            ProofError::WrongAudience => {
+                let name = config.names.first().map(Audience::as_str).unwrap_or_default();
+                Failure::new(Reason::ProofAudience, "the proof is for another relay").with("audience", name)
+            }
+            ProofError::Stale => {
+                Failure::new(Reason::ProofStale, "the proof's time is too far from this relay's clock")
+                    .with("relay_time", now.as_secs().to_string())
+            }
+            ProofError::BadSignature => Failure::new(
+                Reason::ProofInvalid,
+                "the signature is not that of the public key over this operation, relay, time and nonce",
+            ),
+        })?;
     let mut hash = [0; 16];
     let digest = Sha256::new().chain_update(address.as_bytes()).chain_update(proof.nonce.as_bytes()).finalize();
     hash.iter_mut().zip(digest).for_each(|(to, from)| *to = from);

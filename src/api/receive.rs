@@ -119,10 +119,9 @@ impl Responding {
             }),
             Output::CaughtUp(mailbox) => Said::CaughtUp(v1::CaughtUp { mailbox }),
             Output::Ping(number) => Said::Ping(v1::Ping { number }),
-            Output::MailboxClosed(mailbox, ending) => Said::MailboxClosed(v1::MailboxClosed {
-                mailbox,
-                reason: i32::from(failure::of_ending(ending).reason),
-            }),
+            Output::MailboxClosed(mailbox, ending) => {
+                Said::MailboxClosed(v1::MailboxClosed { mailbox, reason: i32::from(failure::of_ending(ending).reason) })
+            }
             Output::Closing(error) => Said::Closing(self.close(error)),
         };
         Some(Ok(v1::ReceiveResponse { kind: Some(kind) }))
@@ -131,10 +130,8 @@ impl Responding {
     fn close(&mut self, error: FeedError<Failure>) -> v1::Closing {
         let failure = failure::of_feed(error);
         self.metrics.failures.count(self.procedure, failure.reason.name());
-        let closing = v1::Closing {
-            reason: i32::from(failure.reason),
-            retry_after_ms: failure.retry_after.map_or(0, millis),
-        };
+        let closing =
+            v1::Closing { reason: i32::from(failure.reason), retry_after_ms: failure.retry_after.map_or(0, millis) };
         self.last = Some(failure);
         closing
     }
@@ -161,9 +158,7 @@ async fn input(
             sequences: parse::sequences(config, &ack.sequences)?,
         }),
         Some(Asked::Pong(_)) => Ok(Input::Pong),
-        Some(Asked::Add(add)) => {
-            proofs.verify(add.proof.as_ref(), Operation::OpenMailbox).await.map(Input::Add)
-        }
+        Some(Asked::Add(add)) => proofs.verify(add.proof.as_ref(), Operation::OpenMailbox).await.map(Input::Add),
         Some(Asked::Remove(remove)) => Ok(Input::Remove(remove.mailbox)),
         Some(Asked::Open(_)) => Err(Failure::new(Reason::StreamProtocol, "`open` comes once; use `add` for more")),
         None => Err(Failure::new(Reason::StreamProtocol, "the message says nothing that this relay knows")),

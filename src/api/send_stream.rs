@@ -140,4 +140,3 @@ fn refusal(failure: Failure) -> v1::Refusal {
 pub(super) fn millis(duration: std::time::Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
 }
-

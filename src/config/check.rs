@@ -226,7 +226,10 @@ impl Checker {
                 None
             }
             (_, Some(_), _) | (_, _, Some(_)) => {
-                self.problem("tls.mode", "contradicts tls.certificate and tls.key; set it to \"files\" or take them out");
+                self.problem(
+                    "tls.mode",
+                    "contradicts tls.certificate and tls.key; set it to \"files\" or take them out",
+                );
                 None
             }
             (TlsMode::Plaintext, ..) => Some(SecurityConfig::Plaintext),

@@ -51,7 +51,14 @@ pub struct Settings {
 #[command(next_help_heading = "Relay")]
 pub struct RelaySettings {
     /// The relay's names, as in its invites and certificate; proofs must be made for one of them [default: localhost,127.0.0.1]
-    #[arg(id = "relay-names", long = "relay-names", visible_alias = "name", env = "SEALPOST_RELAY_NAMES", value_name = "NAME", value_delimiter = ',')]
+    #[arg(
+        id = "relay-names",
+        long = "relay-names",
+        visible_alias = "name",
+        env = "SEALPOST_RELAY_NAMES",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
 }
@@ -62,7 +69,13 @@ pub struct RelaySettings {
 #[command(next_help_heading = "Listen")]
 pub struct ListenSettings {
     /// Where clients connect [default: 127.0.0.1:8443]
-    #[arg(id = "listen-address", long = "listen-address", visible_alias = "listen", env = "SEALPOST_LISTEN_ADDRESS", value_name = "ADDRESS:PORT")]
+    #[arg(
+        id = "listen-address",
+        long = "listen-address",
+        visible_alias = "listen",
+        env = "SEALPOST_LISTEN_ADDRESS",
+        value_name = "ADDRESS:PORT"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// Where health and metrics are served, in plaintext: not for the Internet [default: 127.0.0.1:8081]
@@ -70,7 +83,12 @@ pub struct ListenSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<String>,
     /// Client connections at once [default: 100000]
-    #[arg(id = "listen-max-connections", long = "listen-max-connections", env = "SEALPOST_LISTEN_MAX_CONNECTIONS", value_name = "COUNT")]
+    #[arg(
+        id = "listen-max-connections",
+        long = "listen-max-connections",
+        env = "SEALPOST_LISTEN_MAX_CONNECTIONS",
+        value_name = "COUNT"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<usize>,
     /// Whether gRPC reflection is served, for tools such as grpcurl [default: false]
@@ -120,15 +138,33 @@ pub enum TlsMode {
 #[command(next_help_heading = "Store")]
 pub struct StoreSettings {
     /// embedded:DIRECTORY for one relay, redis://… or rediss://… for many [default: embedded:sealpost-data]
-    #[arg(id = "store-url", long = "store-url", visible_alias = "store", env = "SEALPOST_STORE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        id = "store-url",
+        long = "store-url",
+        visible_alias = "store",
+        env = "SEALPOST_STORE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// What has happened to an envelope when it is accepted [default: fsync for embedded, memory for Redis]
-    #[arg(id = "store-durability", long = "store-durability", env = "SEALPOST_STORE_DURABILITY", value_enum, value_name = "LEVEL")]
+    #[arg(
+        id = "store-durability",
+        long = "store-durability",
+        env = "SEALPOST_STORE_DURABILITY",
+        value_enum,
+        value_name = "LEVEL"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub durability: Option<DurabilitySetting>,
     /// A file with Redis's password, in place of one in the URL
-    #[arg(id = "store-password-file", long = "store-password-file", env = "SEALPOST_STORE_PASSWORD_FILE", value_name = "FILE")]
+    #[arg(
+        id = "store-password-file",
+        long = "store-password-file",
+        env = "SEALPOST_STORE_PASSWORD_FILE",
+        value_name = "FILE"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
     /// The certificate authority of a rediss:// server, a PEM file [default: the system's]
@@ -136,7 +172,12 @@ pub struct StoreSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// Connections to Redis for commands [default: 2]
-    #[arg(id = "store-connections", long = "store-connections", env = "SEALPOST_STORE_CONNECTIONS", value_name = "COUNT")]
+    #[arg(
+        id = "store-connections",
+        long = "store-connections",
+        env = "SEALPOST_STORE_CONNECTIONS",
+        value_name = "COUNT"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<usize>,
     /// The longest wait for Redis, in milliseconds [default: 2000]
@@ -161,27 +202,57 @@ pub enum DurabilitySetting {
 #[command(next_help_heading = "Mailboxes")]
 pub struct MailboxSettings {
     /// Envelopes that wait in one mailbox [default: 10000]
-    #[arg(id = "mailbox-max-messages", long = "mailbox-max-messages", env = "SEALPOST_MAILBOX_MAX_MESSAGES", value_name = "COUNT")]
+    #[arg(
+        id = "mailbox-max-messages",
+        long = "mailbox-max-messages",
+        env = "SEALPOST_MAILBOX_MAX_MESSAGES",
+        value_name = "COUNT"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_messages: Option<u64>,
     /// Bytes that wait in one mailbox [default: 67108864]
-    #[arg(id = "mailbox-max-bytes", long = "mailbox-max-bytes", env = "SEALPOST_MAILBOX_MAX_BYTES", value_name = "BYTES")]
+    #[arg(
+        id = "mailbox-max-bytes",
+        long = "mailbox-max-bytes",
+        env = "SEALPOST_MAILBOX_MAX_BYTES",
+        value_name = "BYTES"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u64>,
     /// An envelope that nobody took expires after so many hours [default: 720]
-    #[arg(id = "mailbox-message-ttl-hours", long = "mailbox-message-ttl-hours", env = "SEALPOST_MAILBOX_MESSAGE_TTL_HOURS", value_name = "HOURS")]
+    #[arg(
+        id = "mailbox-message-ttl-hours",
+        long = "mailbox-message-ttl-hours",
+        env = "SEALPOST_MAILBOX_MESSAGE_TTL_HOURS",
+        value_name = "HOURS"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_ttl_hours: Option<u32>,
     /// A mailbox whose owner does not come is reclaimed after so many hours [default: 8760]
-    #[arg(id = "mailbox-idle-ttl-hours", long = "mailbox-idle-ttl-hours", env = "SEALPOST_MAILBOX_IDLE_TTL_HOURS", value_name = "HOURS")]
+    #[arg(
+        id = "mailbox-idle-ttl-hours",
+        long = "mailbox-idle-ttl-hours",
+        env = "SEALPOST_MAILBOX_IDLE_TTL_HOURS",
+        value_name = "HOURS"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_ttl_hours: Option<u32>,
     /// Delivery keys of one mailbox [default: 16]
-    #[arg(id = "mailbox-max-delivery-keys", long = "mailbox-max-delivery-keys", env = "SEALPOST_MAILBOX_MAX_DELIVERY_KEYS", value_name = "COUNT")]
+    #[arg(
+        id = "mailbox-max-delivery-keys",
+        long = "mailbox-max-delivery-keys",
+        env = "SEALPOST_MAILBOX_MAX_DELIVERY_KEYS",
+        value_name = "COUNT"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_delivery_keys: Option<usize>,
     /// Bytes of a card [default: 4096]
-    #[arg(id = "mailbox-max-card-bytes", long = "mailbox-max-card-bytes", env = "SEALPOST_MAILBOX_MAX_CARD_BYTES", value_name = "BYTES")]
+    #[arg(
+        id = "mailbox-max-card-bytes",
+        long = "mailbox-max-card-bytes",
+        env = "SEALPOST_MAILBOX_MAX_CARD_BYTES",
+        value_name = "BYTES"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_card_bytes: Option<usize>,
 }
@@ -192,11 +263,23 @@ pub struct MailboxSettings {
 #[command(next_help_heading = "Admission")]
 pub struct AdmissionSettings {
     /// Who may make a mailbox [default: open]
-    #[arg(id = "admission-mode", long = "admission-mode", env = "SEALPOST_ADMISSION_MODE", value_enum, value_name = "MODE")]
+    #[arg(
+        id = "admission-mode",
+        long = "admission-mode",
+        env = "SEALPOST_ADMISSION_MODE",
+        value_enum,
+        value_name = "MODE"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<AdmissionMode>,
     /// The public keys that vouchers may be signed with, in hex, as `sealpost voucher keygen` prints them
-    #[arg(id = "admission-operator-keys", long = "admission-operator-keys", env = "SEALPOST_ADMISSION_OPERATOR_KEYS", value_name = "HEX", value_delimiter = ',')]
+    #[arg(
+        id = "admission-operator-keys",
+        long = "admission-operator-keys",
+        env = "SEALPOST_ADMISSION_OPERATOR_KEYS",
+        value_name = "HEX",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operator_keys: Option<Vec<String>>,
 }
@@ -217,11 +300,22 @@ pub enum AdmissionMode {
 #[command(next_help_heading = "Limits")]
 pub struct LimitSettings {
     /// The sizes of envelopes, in bytes [default: 1024,2048,4096,16384,65536]
-    #[arg(id = "limits-envelope-sizes", long = "limits-envelope-sizes", env = "SEALPOST_LIMITS_ENVELOPE_SIZES", value_name = "BYTES", value_delimiter = ',')]
+    #[arg(
+        id = "limits-envelope-sizes",
+        long = "limits-envelope-sizes",
+        env = "SEALPOST_LIMITS_ENVELOPE_SIZES",
+        value_name = "BYTES",
+        value_delimiter = ','
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub envelope_sizes: Option<Vec<usize>>,
     /// Bytes of one request message [default: 4194304]
-    #[arg(id = "limits-max-message-bytes", long = "limits-max-message-bytes", env = "SEALPOST_LIMITS_MAX_MESSAGE_BYTES", value_name = "BYTES")]
+    #[arg(
+        id = "limits-max-message-bytes",
+        long = "limits-max-message-bytes",
+        env = "SEALPOST_LIMITS_MAX_MESSAGE_BYTES",
+        value_name = "BYTES"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_message_bytes: Option<usize>,
     /// Sends or sequences of one request message [default: 1024]
@@ -229,19 +323,39 @@ pub struct LimitSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_batch: Option<usize>,
     /// Unacknowledged envelopes of one stream [default: 10000]
-    #[arg(id = "limits-max-outstanding-messages", long = "limits-max-outstanding-messages", env = "SEALPOST_LIMITS_MAX_OUTSTANDING_MESSAGES", value_name = "COUNT")]
+    #[arg(
+        id = "limits-max-outstanding-messages",
+        long = "limits-max-outstanding-messages",
+        env = "SEALPOST_LIMITS_MAX_OUTSTANDING_MESSAGES",
+        value_name = "COUNT"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_outstanding_messages: Option<u32>,
     /// Bytes of unacknowledged envelopes of one stream [default: 16777216]
-    #[arg(id = "limits-max-outstanding-bytes", long = "limits-max-outstanding-bytes", env = "SEALPOST_LIMITS_MAX_OUTSTANDING_BYTES", value_name = "BYTES")]
+    #[arg(
+        id = "limits-max-outstanding-bytes",
+        long = "limits-max-outstanding-bytes",
+        env = "SEALPOST_LIMITS_MAX_OUTSTANDING_BYTES",
+        value_name = "BYTES"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_outstanding_bytes: Option<u64>,
     /// Mailboxes of one stream [default: 1000]
-    #[arg(id = "limits-max-mailboxes", long = "limits-max-mailboxes", env = "SEALPOST_LIMITS_MAX_MAILBOXES", value_name = "COUNT")]
+    #[arg(
+        id = "limits-max-mailboxes",
+        long = "limits-max-mailboxes",
+        env = "SEALPOST_LIMITS_MAX_MAILBOXES",
+        value_name = "COUNT"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_mailboxes: Option<usize>,
     /// Seconds that a proof's time may be off [default: 60]
-    #[arg(id = "limits-proof-tolerance-secs", long = "limits-proof-tolerance-secs", env = "SEALPOST_LIMITS_PROOF_TOLERANCE_SECS", value_name = "SECS")]
+    #[arg(
+        id = "limits-proof-tolerance-secs",
+        long = "limits-proof-tolerance-secs",
+        env = "SEALPOST_LIMITS_PROOF_TOLERANCE_SECS",
+        value_name = "SECS"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof_tolerance_secs: Option<u64>,
 }
@@ -252,11 +366,21 @@ pub struct LimitSettings {
 #[command(next_help_heading = "Streams")]
 pub struct StreamSettings {
     /// Milliseconds between pings [default: 20000]
-    #[arg(id = "streams-ping-interval-ms", long = "streams-ping-interval-ms", env = "SEALPOST_STREAMS_PING_INTERVAL_MS", value_name = "MS")]
+    #[arg(
+        id = "streams-ping-interval-ms",
+        long = "streams-ping-interval-ms",
+        env = "SEALPOST_STREAMS_PING_INTERVAL_MS",
+        value_name = "MS"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ping_interval_ms: Option<u64>,
     /// Seconds that a stream lives, give or take a tenth, so that new relays fill up; 0: for ever [default: 3600]
-    #[arg(id = "streams-max-life-secs", long = "streams-max-life-secs", env = "SEALPOST_STREAMS_MAX_LIFE_SECS", value_name = "SECS")]
+    #[arg(
+        id = "streams-max-life-secs",
+        long = "streams-max-life-secs",
+        env = "SEALPOST_STREAMS_MAX_LIFE_SECS",
+        value_name = "SECS"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_life_secs: Option<u64>,
 }
@@ -282,19 +406,41 @@ pub struct DrainSettings {
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetrySettings {
     /// What is logged, as in info or info,sealpost::delivery=debug [default: info]
-    #[arg(id = "telemetry-log", long = "telemetry-log", visible_alias = "log", env = "SEALPOST_TELEMETRY_LOG", value_name = "FILTER")]
+    #[arg(
+        id = "telemetry-log",
+        long = "telemetry-log",
+        visible_alias = "log",
+        env = "SEALPOST_TELEMETRY_LOG",
+        value_name = "FILTER"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
     /// How log lines look [default: human]
-    #[arg(id = "telemetry-log-format", long = "telemetry-log-format", env = "SEALPOST_TELEMETRY_LOG_FORMAT", value_enum, value_name = "FORMAT")]
+    #[arg(
+        id = "telemetry-log-format",
+        long = "telemetry-log-format",
+        env = "SEALPOST_TELEMETRY_LOG_FORMAT",
+        value_enum,
+        value_name = "FORMAT"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormatSetting>,
     /// Where traces go by OTLP over gRPC, as in http://collector:4317 [default: nowhere]
-    #[arg(id = "telemetry-otlp-endpoint", long = "telemetry-otlp-endpoint", env = "SEALPOST_TELEMETRY_OTLP_ENDPOINT", value_name = "URL")]
+    #[arg(
+        id = "telemetry-otlp-endpoint",
+        long = "telemetry-otlp-endpoint",
+        env = "SEALPOST_TELEMETRY_OTLP_ENDPOINT",
+        value_name = "URL"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
     /// The share of requests that is traced, 0 to 1 [default: 0.01]
-    #[arg(id = "telemetry-trace-ratio", long = "telemetry-trace-ratio", env = "SEALPOST_TELEMETRY_TRACE_RATIO", value_name = "RATIO")]
+    #[arg(
+        id = "telemetry-trace-ratio",
+        long = "telemetry-trace-ratio",
+        env = "SEALPOST_TELEMETRY_TRACE_RATIO",
+        value_name = "RATIO"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_ratio: Option<f64>,
 }

@@ -34,11 +34,9 @@ impl Acknowledger {
 
     /// Takes one if there is room, else gives it back.
     pub(super) fn try_put(&self, acknowledgement: Acknowledgement) -> Result<(), Acknowledgement> {
-        self.queue
-            .try_send(acknowledgement)
-            .map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(it) | mpsc::error::TrySendError::Closed(it) => it,
-            })
+        self.queue.try_send(acknowledgement).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(it) | mpsc::error::TrySendError::Closed(it) => it,
+        })
     }
 
     /// Waits until there is room.
@@ -51,11 +49,7 @@ impl Acknowledger {
 async fn run(store: Arc<dyn Store>, mut inbox: mpsc::Receiver<Acknowledgement>) {
     let mut batch = Vec::with_capacity(BATCH);
     while inbox.recv_many(&mut batch, BATCH).await > 0 {
-        write(
-            store.as_ref(),
-            std::mem::replace(&mut batch, Vec::with_capacity(BATCH)),
-        )
-        .await;
+        write(store.as_ref(), std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).await;
     }
 }
 

@@ -11,10 +11,7 @@ pub struct Credit {
 
 impl Credit {
     /// None.
-    pub const NONE: Self = Self {
-        messages: 0,
-        bytes: 0,
-    };
+    pub const NONE: Self = Self { messages: 0, bytes: 0 };
 
     /// Takes one envelope's worth, if there is as much.
     pub(super) fn take(&mut self, size: usize) -> bool {
@@ -29,10 +26,7 @@ impl Credit {
 
     /// Takes as much as there is, up to `most`.
     pub(super) fn reserve(&mut self, most: Self) -> Self {
-        let taken = Self {
-            messages: self.messages.min(most.messages),
-            bytes: self.bytes.min(most.bytes),
-        };
+        let taken = Self { messages: self.messages.min(most.messages), bytes: self.bytes.min(most.bytes) };
         self.messages -= taken.messages;
         self.bytes -= taken.bytes;
         taken
@@ -46,9 +40,6 @@ impl Credit {
 
     /// Gives back one envelope's worth.
     pub(super) fn give_one(&mut self, size: u32) {
-        self.give(Self {
-            messages: 1,
-            bytes: u64::from(size),
-        });
+        self.give(Self { messages: 1, bytes: u64::from(size) });
     }
 }

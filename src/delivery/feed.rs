@@ -18,9 +18,7 @@ use super::inbox::News;
 use super::leave::{Drain, Ending, jittered};
 use super::mailbox::{Mailbox, Pushed};
 use super::opening;
-use crate::store::{
-    Acknowledgement, Envelope, Read, ReadRequest, SessionId, Store, StoreError, StoreFuture,
-};
+use crate::store::{Acknowledgement, Envelope, Read, ReadRequest, SessionId, Store, StoreError, StoreFuture};
 use crate::telemetry::Metrics;
 
 /// What all streams share.
@@ -150,10 +148,7 @@ const READS: usize = 8;
 /// Mailboxes of one stream that are opened at once.
 const OPENINGS: usize = 32;
 /// The most that one read asks for.
-const READ: Credit = Credit {
-    messages: 256,
-    bytes: 512 * 1024,
-};
+const READ: Credit = Credit { messages: 256, bytes: 512 * 1024 };
 /// Envelopes and bytes in one message to the owner.
 const BATCH: usize = 128;
 const BATCH_BYTES: usize = 256 * 1024;
@@ -217,12 +212,10 @@ where
             pings: 0,
             unanswered: 0,
             next_ping,
-            leave_at: services.config.max_life.map(|life| {
-                (
-                    now + life.mul_f64(0.9) + jittered(life.mul_f64(0.2)),
-                    Ending::Rebalance,
-                )
-            }),
+            leave_at: services
+                .config
+                .max_life
+                .map(|life| (now + life.mul_f64(0.9) + jittered(life.mul_f64(0.2)), Ending::Rebalance)),
             drained: Some(Box::pin(services.drain.token().cancelled_owned())),
             timer: Box::pin(tokio::time::sleep_until(next_ping)),
             ended: false,
@@ -269,11 +262,7 @@ where
             None => self.input = None,
             Some(Err(error)) => self.close(FeedError::Input(error)),
             Some(Ok(Input::Pong)) => {}
-            Some(Ok(Input::Acknowledge {
-                mailbox,
-                up_to,
-                sequences,
-            })) => {
+            Some(Ok(Input::Acknowledge { mailbox, up_to, sequences })) => {
                 if let Err(error) = self.acknowledge(mailbox, up_to, &sequences, Writer::Here) {
                     self.close(error);
                 }
@@ -291,12 +280,7 @@ where
         if open >= self.services.config.max_mailboxes {
             return self.close(FeedError::TooMany);
         }
-        if self
-            .mailboxes
-            .iter()
-            .flatten()
-            .any(|mailbox| mailbox.address == address)
-        {
+        if self.mailboxes.iter().flatten().any(|mailbox| mailbox.address == address) {
             return self.close(FeedError::OpenTwice(0));
         }
         let Ok(number) = u32::try_from(self.mailboxes.len()) else {
@@ -304,8 +288,7 @@ where
         };
         self.mailboxes.push(None);
         let opening = opening::open(self.services.clone(), address, number, self.bell.clone());
-        self.openings
-            .push(Box::pin(async move { (number, opening.await) }));
+        self.openings.push(Box::pin(async move { (number, opening.await) }));
     }
 
     fn opened(&mut self, number: u32, outcome: Result<Option<Mailbox>, StoreError>) {
@@ -327,9 +310,7 @@ where
             .zip(&self.mailboxes)
             .skip(numbers.start)
             .take(numbers.len())
-            .filter_map(|(number, mailbox)| {
-                mailbox.as_ref().map(|it| (number, it.address, it.session))
-            })
+            .filter_map(|(number, mailbox)| mailbox.as_ref().map(|it| (number, it.address, it.session)))
             .collect();
         let numbers: Vec<u32> = opened.iter().map(|(number, ..)| *number).collect();
         self.output.push_back(Output::Opened(opened));
@@ -429,7 +410,7 @@ where
             let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
                 continue;
             };
-            if mailbox.starved {
+            if mailbox.too_few.is_some_and(|bytes| self.credit.bytes <= bytes) {
                 self.line.push_back(number);
                 continue;
             }
@@ -445,34 +426,21 @@ where
             };
             let pause = match mailbox.failures {
                 0 => None,
-                failures => Some(jittered(
-                    (FIRST_PAUSE * 2u32.pow(failures.min(8))).min(LAST_PAUSE),
-                )),
+                failures => Some(jittered((FIRST_PAUSE * 2u32.pow(failures.min(8))).min(LAST_PAUSE))),
             };
             let store = self.services.store.clone();
             self.reads.push(Box::pin(async move {
                 if let Some(pause) = pause {
                     tokio::time::sleep(pause).await;
                 }
-                DoneRead {
-                    number,
-                    reserved,
-                    outcome: store.read(request).await,
-                }
+                DoneRead { number, reserved, outcome: store.read(request).await }
             }));
         }
     }
 
-    fn read_done(
-        &mut self,
-        DoneRead {
-            number,
-            reserved,
-            outcome,
-        }: DoneRead,
-    ) {
+    fn read_done(&mut self, DoneRead { number, reserved, outcome }: DoneRead) {
         let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
-            self.give(reserved);
+            self.credit.give(reserved);
             return;
         };
         mailbox.reading = false;
@@ -480,7 +448,7 @@ where
             Ok(Read::Page(page)) => {
                 mailbox.failures = 0;
                 let left = mailbox.read(&page, reserved);
-                self.give(left);
+                self.credit.give(left);
                 for queued in page.entries {
                     let envelope = queued.entry.envelope;
                     self.batch_bytes += envelope.size();
@@ -492,23 +460,21 @@ where
                 self.hear_of(number);
             }
             Ok(Read::Ended) => {
-                self.give(reserved);
+                self.credit.give(reserved);
                 let ending = match self.mailboxes.get(number as usize) {
-                    Some(Some(mailbox)) if mailbox.registration.inbox().take().deleted => {
-                        Ending::Deleted
-                    }
+                    Some(Some(mailbox)) if mailbox.registration.inbox().take().deleted => Ending::Deleted,
                     _ => Ending::Displaced,
                 };
                 self.close_mailbox(number, ending);
             }
             Err(StoreError::Corrupt(what)) => {
-                self.give(reserved);
+                self.credit.give(reserved);
                 self.close(FeedError::Store(StoreError::Corrupt(what)));
             }
             Err(_) => {
                 // The store will be back; the owner stays.
                 mailbox.failures = mailbox.failures.saturating_add(1);
-                self.give(reserved);
+                self.credit.give(reserved);
                 self.settle(number);
             }
         }
@@ -521,10 +487,7 @@ where
         singly: &[Sequence],
         writer: Writer,
     ) -> Result<(), FeedError<E>> {
-        let place = self
-            .mailboxes
-            .get_mut(number as usize)
-            .ok_or(FeedError::NoSuchNumber)?;
+        let place = self.mailboxes.get_mut(number as usize).ok_or(FeedError::NoSuchNumber)?;
         // One that was closed meanwhile: its envelopes are another stream's now.
         let Some(mailbox) = place else { return Ok(()) };
         let mut entries = Vec::new();
@@ -532,15 +495,13 @@ where
             Writer::Here => up_to,
             Writer::Elsewhere => up_to.min(mailbox.position()),
         };
-        let credit = mailbox
-            .acknowledge(up_to_sent, singly, &mut entries)
-            .map_err(|_| FeedError::NeverSent)?;
+        let credit = mailbox.acknowledge(up_to_sent, singly, &mut entries).map_err(|_| FeedError::NeverSent)?;
         let address = mailbox.address;
         if entries.is_empty() {
             return Ok(());
         }
         self.services.metrics.acknowledged.add(entries.len());
-        self.give(credit);
+        self.credit.give(credit);
         if let Writer::Here = writer {
             let acknowledgement = Acknowledgement { address, entries };
             if let Err(refused) = self.services.acknowledger.try_put(acknowledgement) {
@@ -550,25 +511,11 @@ where
         Ok(())
     }
 
-    /// Gives credit back, which also ends a mailbox's waiting for more of it.
-    fn give(&mut self, credit: Credit) {
-        self.credit.give(credit);
-        for number in &self.line {
-            if let Some(Some(mailbox)) = self.mailboxes.get_mut(*number as usize) {
-                mailbox.starved = false;
-            }
-        }
-    }
-
     fn close_mailbox(&mut self, number: u32, ending: Ending) {
-        let Some(mailbox) = self
-            .mailboxes
-            .get_mut(number as usize)
-            .and_then(Option::take)
-        else {
+        let Some(mailbox) = self.mailboxes.get_mut(number as usize).and_then(Option::take) else {
             return;
         };
-        self.give(mailbox.outstanding());
+        self.credit.give(mailbox.outstanding());
         let others = self.mailboxes.iter().any(Option::is_some) || !self.openings.is_empty();
         if others || ending == Ending::Removed {
             self.flush();
@@ -607,9 +554,7 @@ where
     }
 
     fn set_timer(&mut self) {
-        let next = self
-            .leave_at
-            .map_or(self.next_ping, |(at, _)| at.min(self.next_ping));
+        let next = self.leave_at.map_or(self.next_ping, |(at, _)| at.min(self.next_ping));
         self.timer.as_mut().reset(next);
     }
 
@@ -625,8 +570,7 @@ where
         if !self.batch.is_empty() {
             self.services.metrics.delivered.add(self.batch.len());
             self.batch_bytes = 0;
-            self.output
-                .push_back(Output::Deliveries(std::mem::take(&mut self.batch)));
+            self.output.push_back(Output::Deliveries(std::mem::take(&mut self.batch)));
         }
     }
 }
@@ -636,10 +580,7 @@ impl<I, E> Drop for Feed<I, E> {
         self.services.metrics.streams.closed();
         // What the owner acknowledged is written although the owner is gone.
         if !self.unwritten.is_empty() {
-            let (acknowledger, unwritten) = (
-                self.services.acknowledger.clone(),
-                std::mem::take(&mut self.unwritten),
-            );
+            let (acknowledger, unwritten) = (self.services.acknowledger.clone(), std::mem::take(&mut self.unwritten));
             tokio::spawn(async move {
                 for acknowledgement in unwritten {
                     acknowledger.put(acknowledgement).await;

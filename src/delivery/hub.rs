@@ -26,25 +26,15 @@ const SHARDS: usize = 64;
 impl Hub {
     /// With no mailbox open.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            hasher: RandomState::new(),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-        })
+        Arc::new(Self { hasher: RandomState::new(), shards: (0..SHARDS).map(|_| Mutex::default()).collect() })
     }
 
     /// Begins to fill an inbox, until the registration is dropped.
     pub(super) fn register(self: &Arc<Self>, address: Address, inbox: Arc<Inbox>) -> Registration {
         self.with_shard(&address, |shard| {
-            shard
-                .entry(address)
-                .or_insert_with(|| Vec::with_capacity(1))
-                .push(inbox.clone());
+            shard.entry(address).or_insert_with(|| Vec::with_capacity(1)).push(inbox.clone());
         });
-        Registration {
-            hub: self.clone(),
-            address,
-            inbox,
-        }
+        Registration { hub: self.clone(), address, inbox }
     }
 
     fn with_shard<T>(
@@ -54,9 +44,7 @@ impl Hub {
     ) -> Option<T> {
         // Owners choose their addresses, so the shard depends on a secret of this process as well.
         let hash = self.hasher.hash_one(address);
-        let shard = self
-            .shards
-            .get(usize::try_from(hash % SHARDS as u64).unwrap_or(0))?;
+        let shard = self.shards.get(usize::try_from(hash % SHARDS as u64).unwrap_or(0))?;
         Some(work(&mut shard.lock()))
     }
 }
@@ -64,9 +52,7 @@ impl Hub {
 impl Wakes for Hub {
     fn wake(&self, address: &Address, event: Event) {
         self.with_shard(address, |shard| {
-            if let Some((last, others)) =
-                shard.get(address).and_then(|inboxes| inboxes.split_last())
-            {
+            if let Some((last, others)) = shard.get(address).and_then(|inboxes| inboxes.split_last()) {
                 for inbox in others {
                     inbox.put(event.clone());
                 }
@@ -95,9 +81,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         self.hub.with_shard(&self.address, |shard| {
             if let Entry::Occupied(mut inboxes) = shard.entry(self.address) {
-                inboxes
-                    .get_mut()
-                    .retain(|inbox| !Arc::ptr_eq(inbox, &self.inbox));
+                inboxes.get_mut().retain(|inbox| !Arc::ptr_eq(inbox, &self.inbox));
                 if inboxes.get().is_empty() {
                     inboxes.remove();
                 }

@@ -51,11 +51,7 @@ pub(super) struct News {
 impl Inbox {
     /// For mailbox `number` of the stream that answers `bell`.
     pub(super) fn new(number: u32, bell: Arc<Bell>) -> Self {
-        Self {
-            number,
-            bell,
-            news: Mutex::default(),
-        }
+        Self { number, bell, news: Mutex::default() }
     }
 
     /// Takes an event in.
@@ -73,13 +69,7 @@ impl Inbox {
     pub(super) fn take(&self) -> News {
         let mut news = self.news.lock();
         let generation = news.generation;
-        std::mem::replace(
-            &mut *news,
-            News {
-                generation,
-                ..News::default()
-            },
-        )
+        std::mem::replace(&mut *news, News { generation, ..News::default() })
     }
 
     /// The newest opening heard of.
@@ -110,8 +100,7 @@ impl News {
             Event::Acknowledged { up_to, sequences } => {
                 self.acknowledged = self.acknowledged.max(Some(up_to));
                 let room = MAX_SEQUENCES.saturating_sub(self.acknowledged_singly.len());
-                self.acknowledged_singly
-                    .extend(sequences.into_iter().take(room));
+                self.acknowledged_singly.extend(sequences.into_iter().take(room));
             }
             Event::Deleted => self.deleted = true,
             Event::Missed => self.missed = true,

@@ -35,10 +35,7 @@ pub struct Drain {
 impl Drain {
     /// Streams will end at random moments over `spread` after the word was given.
     pub fn new(spread: Duration) -> Self {
-        Self {
-            token: CancellationToken::new(),
-            spread,
-        }
+        Self { token: CancellationToken::new(), spread }
     }
 
     /// Gives the word.

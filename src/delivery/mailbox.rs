@@ -30,8 +30,8 @@ pub(super) struct Mailbox {
     pub(super) reading: bool,
     /// It stands in the line of those that want to read.
     pub(super) queued: bool,
-    /// The next envelope is larger than the credit that there was.
-    pub(super) starved: bool,
+    /// So many bytes of credit were too few for the next envelope: it is no use to read with no more than that.
+    pub(super) too_few: Option<u64>,
     /// Reads that failed since one succeeded.
     pub(super) failures: u32,
 }
@@ -60,11 +60,7 @@ impl Mailbox {
         watching: Watching,
     ) -> Self {
         // Where nothing waits there is nothing to read.
-        let position = if opening.queued == 0 {
-            opening.last
-        } else {
-            Sequence::NONE
-        };
+        let position = if opening.queued == 0 { opening.last } else { Sequence::NONE };
         Self {
             address,
             session,
@@ -78,7 +74,7 @@ impl Mailbox {
             outstanding: VecDeque::new(),
             reading: false,
             queued: false,
-            starved: false,
+            too_few: None,
             failures: 0,
         }
     }
@@ -119,29 +115,25 @@ impl Mailbox {
 
     /// A page was read, paid for by `reserved`; its entries count as sent. What is left of the credit comes back.
     pub(super) fn read(&mut self, page: &Page, mut reserved: Credit) -> Credit {
+        self.too_few = (page.end.is_none() && page.entries.is_empty()).then_some(reserved.bytes);
         for queued in &page.entries {
             let size = queued.entry.envelope.size();
             // The store was asked for no more than this.
             reserved.take(size);
             self.sent(queued.sequence, size);
         }
-        match page.end {
-            Some(last) => {
-                // Numbers after the last entry were acknowledged or have expired.
-                self.position = self.position.max(last);
-                self.highest = self.highest.max(last);
-                self.unsure = false;
-            }
-            None => self.starved = page.entries.is_empty(),
+        if let Some(last) = page.end {
+            // Numbers after the last entry were acknowledged or have expired.
+            self.position = self.position.max(last);
+            self.highest = self.highest.max(last);
+            self.unsure = false;
         }
         reserved
     }
 
     /// True once, when everything that was there at the opening has been sent (P4).
     pub(super) fn catches_up(&mut self) -> bool {
-        self.catch_up
-            .take_if(|last| *last <= self.position)
-            .is_some()
+        self.catch_up.take_if(|last| *last <= self.position).is_some()
     }
 
     /// Takes acknowledged ones off, into `entries`; their credit comes back. Repeating one does nothing.
@@ -155,17 +147,12 @@ impl Mailbox {
             return Err(NeverSent);
         }
         let mut credit = Credit::NONE;
-        while let Some((sequence, size)) = self
-            .outstanding
-            .pop_front_if(|(sequence, _)| *sequence <= up_to)
-        {
+        while let Some((sequence, size)) = self.outstanding.pop_front_if(|(sequence, _)| *sequence <= up_to) {
             credit.give_one(size);
             entries.push((sequence, size));
         }
         for sequence in singly {
-            if let Ok(place) = self
-                .outstanding
-                .binary_search_by_key(sequence, |(sequence, _)| *sequence)
+            if let Ok(place) = self.outstanding.binary_search_by_key(sequence, |(sequence, _)| *sequence)
                 && let Some((sequence, size)) = self.outstanding.remove(place)
             {
                 credit.give_one(size);
@@ -178,16 +165,13 @@ impl Mailbox {
     /// The credit of all that is outstanding, for when the mailbox closes.
     pub(super) fn outstanding(&self) -> Credit {
         let mut credit = Credit::NONE;
-        self.outstanding
-            .iter()
-            .for_each(|(_, size)| credit.give_one(*size));
+        self.outstanding.iter().for_each(|(_, size)| credit.give_one(*size));
         credit
     }
 
     fn sent(&mut self, sequence: Sequence, size: usize) {
         self.position = sequence;
-        self.outstanding
-            .push_back((sequence, u32::try_from(size).unwrap_or(u32::MAX)));
+        self.outstanding.push_back((sequence, u32::try_from(size).unwrap_or(u32::MAX)));
     }
 }
 

@@ -18,9 +18,7 @@ pub(super) async fn open(
     bell: Arc<Bell>,
 ) -> Result<Option<Mailbox>, StoreError> {
     // First listen, then raise the generation, then read: whatever is queued in between is heard or read.
-    let registration = services
-        .hub
-        .register(address, Arc::new(Inbox::new(number, bell)));
+    let registration = services.hub.register(address, Arc::new(Inbox::new(number, bell)));
     let watch = services.store.watch(address);
     let watching = Watching::new(services.store.clone(), address);
     watch.await?;
@@ -28,11 +26,5 @@ pub(super) async fn open(
     let Some(opening) = services.store.open(address, session).await? else {
         return Ok(None);
     };
-    Ok(Some(Mailbox::new(
-        address,
-        session,
-        opening,
-        registration,
-        watching,
-    )))
+    Ok(Some(Mailbox::new(address, session, opening, registration, watching)))
 }

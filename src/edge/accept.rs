@@ -121,7 +121,8 @@ async fn accept(listener: &TcpListener) -> TcpStream {
                 return socket;
             }
             // The peer went away while it waited.
-            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
+            }
             Err(error) => {
                 warn!(kind = %error.kind(), "no connection can be accepted for now (are file descriptors exhausted?)");
                 tokio::time::sleep(PAUSE).await;

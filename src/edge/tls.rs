@@ -50,8 +50,7 @@ impl Security {
         if chain.is_empty() {
             return Err(file(certificates, "certificate", "there is none in it".to_owned()));
         }
-        let key =
-            PrivateKeyDer::from_pem_file(key).map_err(|error| file(key, "private key", error.to_string()))?;
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| file(key, "private key", error.to_string()))?;
         Self::new(chain, key)
     }
 

@@ -39,9 +39,7 @@ pub enum LogFormat {
 #[derive(Debug, Error)]
 pub enum TelemetryError {
     /// The filter cannot be read.
-    #[error(
-        "telemetry.log is no filter such as \"info\" or \"info,sealpost::delivery=debug\": {0}"
-    )]
+    #[error("telemetry.log is no filter such as \"info\" or \"info,sealpost::delivery=debug\": {0}")]
     Filter(tracing_subscriber::filter::ParseError),
     /// Traces cannot be sent there.
     #[error("telemetry.otlp_endpoint cannot be used: {0}")]
@@ -65,21 +63,12 @@ impl Telemetry {
     pub fn begin(config: &LogConfig) -> Result<Self, TelemetryError> {
         let filter = EnvFilter::try_new(&config.filter).map_err(TelemetryError::Filter)?;
         let lines = match config.format {
-            LogFormat::Human => fmt::layer()
-                .with_ansi(std::io::stderr().is_terminal())
-                .with_writer(std::io::stderr)
-                .boxed(),
-            LogFormat::Json => fmt::layer()
-                .json()
-                .flatten_event(true)
-                .with_writer(std::io::stderr)
-                .boxed(),
+            LogFormat::Human => {
+                fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).boxed()
+            }
+            LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
         };
-        let traces = config
-            .otlp_endpoint
-            .as_deref()
-            .map(|at| provider(at, config.trace_ratio))
-            .transpose()?;
+        let traces = config.otlp_endpoint.as_deref().map(|at| provider(at, config.trace_ratio)).transpose()?;
         let spans = traces.as_ref().map(|provider| {
             tracing_opentelemetry::layer()
                 .with_tracer(provider.tracer("sealpost"))
@@ -105,20 +94,15 @@ impl Drop for Telemetry {
 }
 
 fn provider(endpoint: &str, ratio: f64) -> Result<SdkTracerProvider, TelemetryError> {
-    let exporter = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint)
-        .build()
-        .map_err(TelemetryError::Otlp)?;
+    let exporter =
+        SpanExporter::builder().with_tonic().with_endpoint(endpoint).build().map_err(TelemetryError::Otlp)?;
     let resource = Resource::builder()
         .with_service_name("sealpost")
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build();
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
-            ratio,
-        ))))
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
         .with_resource(resource)
         .build())
 }

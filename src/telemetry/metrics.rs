@@ -99,36 +99,12 @@ impl Metrics {
         let streams = Gauge::default();
         let connections = Gauge::default();
         let failures = Failures::default();
-        registry.register(
-            "sends",
-            "Envelopes that senders asked to be queued",
-            sends.clone(),
-        );
-        registry.register(
-            "deliveries",
-            "Envelopes sent to owners",
-            delivered.0.clone(),
-        );
-        registry.register(
-            "acknowledgements",
-            "Envelopes that owners acknowledged",
-            acknowledged.0.clone(),
-        );
-        registry.register(
-            "streams_open",
-            "Receive and Subscribe streams that are open",
-            streams.0.clone(),
-        );
-        registry.register(
-            "connections_open",
-            "Client connections that are open",
-            connections.0.clone(),
-        );
-        registry.register(
-            "failures",
-            "Failed calls by procedure and reason",
-            failures.0.clone(),
-        );
+        registry.register("sends", "Envelopes that senders asked to be queued", sends.clone());
+        registry.register("deliveries", "Envelopes sent to owners", delivered.0.clone());
+        registry.register("acknowledgements", "Envelopes that owners acknowledged", acknowledged.0.clone());
+        registry.register("streams_open", "Receive and Subscribe streams that are open", streams.0.clone());
+        registry.register("connections_open", "Client connections that are open", connections.0.clone());
+        registry.register("failures", "Failed calls by procedure and reason", failures.0.clone());
         let of = |outcome| sends.get_or_create_owned(&SendLabels { outcome });
         Self {
             sends: Sends {
@@ -208,8 +184,6 @@ impl Sends {
 impl Failures {
     /// Counts one. The reason is one of the contract's names.
     pub fn count(&self, procedure: Procedure, reason: &'static str) {
-        self.0
-            .get_or_create(&FailureLabels { procedure, reason })
-            .inc();
+        self.0.get_or_create(&FailureLabels { procedure, reason }).inc();
     }
 }

@@ -18,27 +18,17 @@ pub(super) fn decode(mut payload: Bytes) -> Option<Event> {
     match payload.try_get_u8().ok()? {
         1 => {
             let sequence = Sequence::new(payload.try_get_u64().ok()?)?;
-            Some(Event::Stored {
-                sequence,
-                envelope: Entry::decode(payload).ok()?.envelope,
-            })
+            Some(Event::Stored { sequence, envelope: Entry::decode(payload).ok()?.envelope })
         }
-        2 => Some(Event::Ephemeral {
-            envelope: Entry::decode(payload).ok()?.envelope,
-        }),
-        3 => Some(Event::Opened {
-            generation: Generation(payload.try_get_u64().ok()?),
-        }),
+        2 => Some(Event::Ephemeral { envelope: Entry::decode(payload).ok()?.envelope }),
+        3 => Some(Event::Opened { generation: Generation(payload.try_get_u64().ok()?) }),
         4 => {
             let up_to = payload.try_get_u64().ok()?;
             let mut sequences = Vec::with_capacity(payload.len() / 8);
             while let Ok(sequence) = payload.try_get_u64() {
                 sequences.push(Sequence::new(sequence)?);
             }
-            Some(Event::Acknowledged {
-                up_to: Sequence::new(up_to).unwrap_or(Sequence::NONE),
-                sequences,
-            })
+            Some(Event::Acknowledged { up_to: Sequence::new(up_to).unwrap_or(Sequence::NONE), sequences })
         }
         5 => Some(Event::Deleted),
         _ => None,

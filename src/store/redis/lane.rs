@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use rand::RngExt;
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, SendError};
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, ErrorKind, Pipeline, PushInfo, PushKind, RedisError, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 
@@ -19,9 +19,25 @@ pub(super) struct Lane {
     client: Client,
     timeout: Duration,
     scripts: Arc<Scripts>,
-    live: ArcSwapOption<MultiplexedConnection>,
-    /// Who holds it makes the connection; inside, when that may be tried again.
-    connecting: Mutex<Option<Instant>>,
+    live: Live,
+    /// Who holds it makes the connection.
+    connecting: Mutex<Attempts>,
+}
+
+#[derive(Default)]
+struct Attempts {
+    made: u64,
+    /// After a failed one: when the next may be made.
+    not_before: Option<Instant>,
+}
+
+/// The connection in use, if there is one. It takes itself out when it breaks, so that no command is lost on finding
+/// that out.
+type Live = Arc<ArcSwapOption<Numbered>>;
+
+struct Numbered {
+    number: u64,
+    connection: MultiplexedConnection,
 }
 
 /// After a failed attempt, calls fail at once for about this long, so that an outage costs little.
@@ -31,13 +47,7 @@ const WAITING_CALLS: usize = 4096;
 
 impl Lane {
     pub(super) fn new(client: Client, timeout: Duration, scripts: Arc<Scripts>) -> Self {
-        Self {
-            client,
-            timeout,
-            scripts,
-            live: ArcSwapOption::empty(),
-            connecting: Mutex::new(None),
-        }
+        Self { client, timeout, scripts, live: Live::default(), connecting: Mutex::default() }
     }
 
     /// Runs commands in one pipeline; an answer for each. An answer may be [`Value::ServerError`].
@@ -47,18 +57,12 @@ impl Lane {
             // The server lost its scripts. What it did not know it did not run, so those calls are repeated.
             self.load_scripts().await?;
             let mut again = Pipeline::new();
-            for (command, _) in pipeline
-                .cmd_iter()
-                .zip(&answers)
-                .filter(|(_, answer)| is_noscript(answer))
-            {
+            for (command, _) in pipeline.cmd_iter().zip(&answers).filter(|(_, answer)| is_noscript(answer)) {
                 again.add_command(command.clone());
             }
             let mut repeated = self.send(&again).await?.into_iter();
             for answer in answers.iter_mut().filter(|answer| is_noscript(answer)) {
-                *answer = repeated
-                    .next()
-                    .ok_or(StoreError::Corrupt("the server answered too little"))?;
+                *answer = repeated.next().ok_or(StoreError::Corrupt("the server answered too little"))?;
             }
         }
         Ok(answers)
@@ -68,11 +72,7 @@ impl Lane {
     pub(super) async fn run_one(&self, command: redis::Cmd) -> Result<Value, StoreError> {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command);
-        let answer = self
-            .run(&pipeline)
-            .await?
-            .pop()
-            .ok_or(StoreError::Corrupt("the server answered nothing"))?;
+        let answer = self.run(&pipeline).await?.pop().ok_or(StoreError::Corrupt("the server answered nothing"))?;
         match answer {
             Value::ServerError(error) => Err(classify(&RedisError::from(error))),
             answer => Ok(answer),
@@ -80,74 +80,69 @@ impl Lane {
     }
 
     async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
-        let connection = self.connection().await?;
-        let outcome = MultiplexedConnection::clone(&connection)
-            .send_packed_commands(pipeline, 0, pipeline.len())
-            .await;
+        let live = self.connection().await?;
+        let outcome = live.connection.clone().send_packed_commands(pipeline, 0, pipeline.len()).await;
         outcome.map_err(|error| {
             if error.is_unrecoverable_error() || error.is_timeout() {
                 // A connection that has once been silent is not trusted again: a new one costs a millisecond.
-                self.discard(&connection);
+                discard(&self.live, live.number);
             }
             classify(&error)
         })
     }
 
     async fn load_scripts(&self) -> Result<(), StoreError> {
-        let connection = self.connection().await?;
-        load(&self.scripts, MultiplexedConnection::clone(&connection))
-            .await
-            .map_err(|error| classify(&error))
+        let live = self.connection().await?;
+        load(&self.scripts, live.connection.clone()).await.map_err(|error| classify(&error))
     }
 
-    async fn connection(&self) -> Result<Arc<MultiplexedConnection>, StoreError> {
-        if let Some(connection) = self.live.load_full() {
-            return Ok(connection);
+    async fn connection(&self) -> Result<Arc<Numbered>, StoreError> {
+        if let Some(live) = self.live.load_full() {
+            return Ok(live);
         }
-        let mut not_before = self.connecting.lock().await;
-        if let Some(connection) = self.live.load_full() {
-            return Ok(connection);
+        let mut attempts = self.connecting.lock().await;
+        if let Some(live) = self.live.load_full() {
+            return Ok(live);
         }
-        if not_before.is_some_and(|at| Instant::now() < at) {
+        if attempts.not_before.is_some_and(|at| Instant::now() < at) {
             return Err(StoreError::Unavailable("Redis cannot be reached"));
         }
-        match self.connect().await {
+        attempts.made += 1;
+        match self.connect(attempts.made).await {
             Ok(connection) => {
-                let connection = Arc::new(connection);
-                *not_before = None;
-                self.live.store(Some(connection.clone()));
-                Ok(connection)
+                let live = Arc::new(Numbered { number: attempts.made, connection });
+                attempts.not_before = None;
+                self.live.store(Some(live.clone()));
+                Ok(live)
             }
             Err(error) => {
-                *not_before =
-                    Some(Instant::now() + PAUSE.mul_f64(rand::rng().random_range(0.5..1.5)));
+                attempts.not_before = Some(Instant::now() + PAUSE.mul_f64(rand::rng().random_range(0.5..1.5)));
                 Err(classify(&error))
             }
         }
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+    async fn connect(&self, number: u64) -> Result<MultiplexedConnection, RedisError> {
+        let live = self.live.clone();
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(Some(self.timeout))
-            .set_pipeline_buffer_size(WAITING_CALLS);
+            .set_pipeline_buffer_size(WAITING_CALLS)
+            .set_push_sender(move |push: PushInfo| {
+                if push.kind == PushKind::Disconnection {
+                    discard(&live, number);
+                }
+                Ok::<(), SendError>(())
+            });
         // The library's own limit covers the socket; a server that accepts and then says nothing needs this one.
-        let connection = timed(
-            self.timeout,
-            self.client
-                .get_multiplexed_async_connection_with_config(&config),
-        )
-        .await?;
+        let connection = timed(self.timeout, self.client.get_multiplexed_async_connection_with_config(&config)).await?;
         timed(self.timeout, load(&self.scripts, connection.clone())).await?;
         Ok(connection)
     }
+}
 
-    fn discard(&self, broken: &Arc<MultiplexedConnection>) {
-        let live = self.live.load();
-        if live.as_ref().is_some_and(|live| Arc::ptr_eq(live, broken)) {
-            self.live.compare_and_swap(&live, None);
-        }
-    }
+fn discard(live: &Live, number: u64) {
+    live.rcu(|current| current.clone().filter(|current| current.number != number));
 }
 
 /// Ends a wait that has become too long.
@@ -155,9 +150,7 @@ pub(super) async fn timed<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, RedisError>>,
 ) -> Result<T, RedisError> {
-    tokio::time::timeout(limit, work)
-        .await
-        .unwrap_or_else(|_| Err(timed_out()))
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
 fn timed_out() -> RedisError {
@@ -169,10 +162,7 @@ async fn load(scripts: &Scripts, mut connection: MultiplexedConnection) -> Resul
     for script in scripts.all() {
         pipeline.add_command(script.load());
     }
-    for answer in connection
-        .send_packed_commands(&pipeline, 0, pipeline.len())
-        .await?
-    {
+    for answer in connection.send_packed_commands(&pipeline, 0, pipeline.len()).await? {
         if let Value::ServerError(error) = answer {
             return Err(RedisError::from(error));
         }
@@ -198,9 +188,7 @@ pub(super) fn classify(error: &RedisError) -> StoreError {
         Some("NOAUTH" | "WRONGPASS") => "Redis refuses the user or the password",
         Some("NOPERM") => "Redis does not permit this user a command",
         Some(_) => "Redis refuses a command",
-        None if error.kind() == ErrorKind::AuthenticationFailed => {
-            "Redis refuses the user or the password"
-        }
+        None if error.kind() == ErrorKind::AuthenticationFailed => "Redis refuses the user or the password",
         None => "Redis cannot be reached",
     })
 }

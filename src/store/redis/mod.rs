@@ -27,9 +27,9 @@ pub use options::{RedisOptions, RedisUrl};
 pub use startup::ConnectError;
 
 use super::{
-    Acknowledgement, Append, AppendError, Creation, Description, Entry, Grant, Inspection,
-    MailboxChange, NewMailbox, NonceMark, Opening, QueueLimits, Read, ReadRequest,
-    SessionAcknowledgement, SessionId, SessionOutcome, Store, StoreError, StoreFuture, Wakes,
+    Acknowledgement, Append, AppendError, Creation, Description, Entry, Grant, Inspection, MailboxChange, NewMailbox,
+    NonceMark, Opening, QueueLimits, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome, Store,
+    StoreError, StoreFuture, Wakes,
 };
 use crate::clock::Clock;
 use lane::Lane;
@@ -55,11 +55,7 @@ impl RedisStore {
     ///
     /// # Errors
     /// Where the server cannot be reached, or would not keep what the options promise.
-    pub async fn connect(
-        options: RedisOptions,
-        clock: Clock,
-        wakes: Arc<dyn Wakes>,
-    ) -> Result<Self, ConnectError> {
+    pub async fn connect(options: RedisOptions, clock: Clock, wakes: Arc<dyn Wakes>) -> Result<Self, ConnectError> {
         let client = client(&options)?;
         startup::check(&client, options.durability, options.timeout).await?;
         let scripts = Arc::new(Scripts::new());
@@ -82,9 +78,7 @@ impl RedisStore {
     }
 
     fn lane(&self, address: &Address) -> Result<&Lane, StoreError> {
-        self.lanes
-            .get(self.lane_number(address))
-            .ok_or(StoreError::Unavailable("there is no connection"))
+        self.lanes.get(self.lane_number(address)).ok_or(StoreError::Unavailable("there is no connection"))
     }
 
     fn hour(&self) -> Hour {
@@ -99,9 +93,7 @@ impl RedisStore {
     /// When a mailbox is reclaimed whose owner is here now, in Unix seconds: the start of an hour, so that the server
     /// does not learn the moment.
     fn reclaimed_at(&self) -> u64 {
-        replies::reclaimed(self.hour(), self.limits.idle_ttl_hours)
-            .start()
-            .as_secs()
+        replies::reclaimed(self.hour(), self.limits.idle_ttl_hours).start().as_secs()
     }
 
     fn append_command(&self, append: &Append) -> Cmd {
@@ -113,22 +105,13 @@ impl RedisStore {
             envelope: append.envelope.clone(),
         };
         let mode = match append {
-            Append {
-                ephemeral: true, ..
-            } => "e",
+            Append { ephemeral: true, .. } => "e",
             Append { retried: true, .. } => "r",
             _ => "n",
         };
-        let queue_expires = Hour(
-            hour.0
-                .saturating_add(self.limits.message_ttl_hours)
-                .saturating_add(1),
-        );
+        let queue_expires = Hour(hour.0.saturating_add(self.limits.message_ttl_hours).saturating_add(1));
         let to = &append.to;
-        let mut command =
-            self.scripts
-                .append
-                .call(&[&keys::mailbox(to), &keys::queue(to), &keys::channel(to)]);
+        let mut command = self.scripts.append.call(&[&keys::mailbox(to), &keys::queue(to), &keys::channel(to)]);
         command
             .arg(&key_field(&append.key))
             .arg(hour.0)
@@ -149,33 +132,19 @@ impl RedisStore {
                 Ok(lane) => lane.run_one(self.append_command(append)).await,
                 Err(error) => Err(error),
             };
-            return vec![
-                answer
-                    .map_err(AppendError::from)
-                    .and_then(replies::appended),
-            ];
+            return vec![answer.map_err(AppendError::from).and_then(replies::appended)];
         }
-        let mut results: Vec<_> = batch
-            .iter()
-            .map(|_| Err(AppendError::Store(StoreError::TimedOut)))
-            .collect();
+        let mut results: Vec<_> = batch.iter().map(|_| Err(AppendError::Store(StoreError::TimedOut))).collect();
         let by_lane = self.lanes.iter().enumerate().map(|(number, lane)| {
             let mut pipeline = Pipeline::new();
             let mut places = Vec::new();
-            for (place, append) in batch
-                .iter()
-                .enumerate()
-                .filter(|(_, append)| self.lane_number(&append.to) == number)
+            for (place, append) in batch.iter().enumerate().filter(|(_, append)| self.lane_number(&append.to) == number)
             {
                 pipeline.add_command(self.append_command(append));
                 places.push(place);
             }
             async move {
-                let answers = if places.is_empty() {
-                    Ok(Vec::new())
-                } else {
-                    lane.run(&pipeline).await
-                };
+                let answers = if places.is_empty() { Ok(Vec::new()) } else { lane.run(&pipeline).await };
                 (places, answers)
             }
         });
@@ -185,9 +154,7 @@ impl RedisStore {
                 let answer = match &mut answers {
                     Ok(answers) => answers
                         .next()
-                        .ok_or(AppendError::Store(StoreError::Corrupt(
-                            "Redis answers too little",
-                        )))
+                        .ok_or(AppendError::Store(StoreError::Corrupt("Redis answers too little")))
                         .and_then(replies::appended),
                     Err(error) => Err(AppendError::Store(*error)),
                 };
@@ -202,22 +169,12 @@ impl RedisStore {
     async fn acknowledge_batch(&self, batch: Vec<Acknowledgement>) -> Result<(), StoreError> {
         let by_lane = self.lanes.iter().enumerate().map(|(number, lane)| {
             let mut pipeline = Pipeline::new();
-            for acknowledgement in batch
-                .iter()
-                .filter(|each| self.lane_number(&each.address) == number)
-            {
+            for acknowledgement in batch.iter().filter(|each| self.lane_number(&each.address) == number) {
                 for entries in acknowledgement.entries.chunks(IDS_A_CALL) {
-                    pipeline
-                        .add_command(self.acknowledge_command(&acknowledgement.address, entries));
+                    pipeline.add_command(self.acknowledge_command(&acknowledgement.address, entries));
                 }
             }
-            async move {
-                if pipeline.is_empty() {
-                    Ok(Vec::new())
-                } else {
-                    lane.run(&pipeline).await
-                }
-            }
+            async move { if pipeline.is_empty() { Ok(Vec::new()) } else { lane.run(&pipeline).await } }
         });
         for answers in join_all(by_lane).await {
             for answer in answers? {
@@ -228,10 +185,7 @@ impl RedisStore {
     }
 
     fn acknowledge_command(&self, address: &Address, entries: &[(Sequence, u32)]) -> Cmd {
-        let mut command = self
-            .scripts
-            .acknowledge
-            .call(&[&keys::mailbox(address), &keys::queue(address)]);
+        let mut command = self.scripts.acknowledge.call(&[&keys::mailbox(address), &keys::queue(address)]);
         let mut sizes: Vec<u32> = entries.iter().map(|(_, size)| *size).collect();
         sizes.sort_unstable();
         sizes.dedup();
@@ -245,21 +199,12 @@ impl RedisStore {
         command
     }
 
-    async fn acknowledge_for_session(
-        &self,
-        request: SessionAcknowledgement,
-    ) -> Result<SessionOutcome, StoreError> {
+    async fn acknowledge_for_session(&self, request: SessionAcknowledgement) -> Result<SessionOutcome, StoreError> {
         let address = &request.address;
-        let keys = [
-            &keys::mailbox(address)[..],
-            &keys::queue(address),
-            &keys::channel(address),
-        ];
+        let keys = [&keys::mailbox(address)[..], &keys::queue(address), &keys::channel(address)];
         loop {
             let mut command = self.scripts.acknowledge_by_session.call(&keys);
-            command
-                .arg(&session_hash(&request.session))
-                .arg(request.up_to.get());
+            command.arg(&session_hash(&request.session)).arg(request.up_to.get());
             for sequence in &request.sequences {
                 command.arg(sequence.get());
             }
@@ -272,39 +217,23 @@ impl RedisStore {
         }
     }
 
-    async fn inspect_entries(
-        &self,
-        address: Address,
-        entries: u32,
-    ) -> Result<Option<Inspection>, StoreError> {
-        let keys = [
-            &keys::mailbox(&address)[..],
-            &keys::queue(&address),
-            &keys::card(&address),
-        ];
+    async fn inspect_entries(&self, address: Address, entries: u32) -> Result<Option<Inspection>, StoreError> {
+        let keys = [&keys::mailbox(&address)[..], &keys::queue(&address), &keys::card(&address)];
         let mut command = self.scripts.describe.call(&keys);
         command.arg(self.oldest()).arg(entries);
-        replies::inspected(
-            self.lane(&address)?.run_one(command).await?,
-            self.limits.idle_ttl_hours,
-        )
+        replies::inspected(self.lane(&address)?.run_one(command).await?, self.limits.idle_ttl_hours)
     }
 
     async fn canary(&self) -> Result<(), StoreError> {
         let number = self.canaries.fetch_add(1, Ordering::Relaxed) + 1;
-        let lane = self
-            .lanes
-            .first()
-            .ok_or(StoreError::Unavailable("there is no connection"))?;
+        let lane = self.lanes.first().ok_or(StoreError::Unavailable("there is no connection"))?;
         let silent = StoreError::Unavailable("what is published does not arrive");
         let heard = async {
             lane.run_one(self.subscriber.canary(number)).await?;
             self.subscriber.canary_heard(number).await;
             Ok(())
         };
-        tokio::time::timeout(self.timeout, heard)
-            .await
-            .unwrap_or(Err(silent))
+        tokio::time::timeout(self.timeout, heard).await.unwrap_or(Err(silent))
     }
 }
 
@@ -312,16 +241,9 @@ impl Store for RedisStore {
     fn create(&self, mailbox: NewMailbox) -> StoreFuture<'_, Result<Creation, StoreError>> {
         Box::pin(async move {
             let address = &mailbox.address;
-            let keys = [
-                &keys::mailbox(address)[..],
-                &keys::queue(address),
-                &keys::card(address),
-            ];
+            let keys = [&keys::mailbox(address)[..], &keys::queue(address), &keys::card(address)];
             let mut command = self.scripts.create.call(&keys);
-            command
-                .arg(self.hour().0)
-                .arg(self.reclaimed_at())
-                .arg(mailbox.card.as_ref());
+            command.arg(self.hour().0).arg(self.reclaimed_at()).arg(mailbox.card.as_ref());
             add_grants(&mut command, &mailbox.grants);
             match replies::integer(self.lane(address)?.run_one(command).await?)? {
                 1 => Ok(Creation::Created),
@@ -330,16 +252,9 @@ impl Store for RedisStore {
         })
     }
 
-    fn update(
-        &self,
-        address: Address,
-        change: MailboxChange,
-    ) -> StoreFuture<'_, Result<bool, StoreError>> {
+    fn update(&self, address: Address, change: MailboxChange) -> StoreFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
-            let mut command = self
-                .scripts
-                .update
-                .call(&[&keys::mailbox(&address), &keys::card(&address)]);
+            let mut command = self.scripts.update.call(&[&keys::mailbox(&address), &keys::card(&address)]);
             command
                 .arg(self.hour().0)
                 .arg(self.reclaimed_at())
@@ -353,50 +268,23 @@ impl Store for RedisStore {
 
     fn delete(&self, address: Address) -> StoreFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
-            let keys = [
-                &keys::mailbox(&address)[..],
-                &keys::queue(&address),
-                &keys::card(&address),
-                &keys::channel(&address),
-            ];
-            Ok(replies::integer(
-                self.lane(&address)?
-                    .run_one(self.scripts.delete.call(&keys))
-                    .await?,
-            )? == 1)
+            let keys =
+                [&keys::mailbox(&address)[..], &keys::queue(&address), &keys::card(&address), &keys::channel(&address)];
+            Ok(replies::integer(self.lane(&address)?.run_one(self.scripts.delete.call(&keys)).await?)? == 1)
         })
     }
 
-    fn describe(
-        &self,
-        address: Address,
-    ) -> StoreFuture<'_, Result<Option<Description>, StoreError>> {
-        Box::pin(async move {
-            Ok(self
-                .inspect_entries(address, 0)
-                .await?
-                .map(|inspection| inspection.description))
-        })
+    fn describe(&self, address: Address) -> StoreFuture<'_, Result<Option<Description>, StoreError>> {
+        Box::pin(async move { Ok(self.inspect_entries(address, 0).await?.map(|inspection| inspection.description)) })
     }
 
-    fn inspect(
-        &self,
-        address: Address,
-        max_entries: u32,
-    ) -> StoreFuture<'_, Result<Option<Inspection>, StoreError>> {
+    fn inspect(&self, address: Address, max_entries: u32) -> StoreFuture<'_, Result<Option<Inspection>, StoreError>> {
         Box::pin(self.inspect_entries(address, max_entries))
     }
 
-    fn card(
-        &self,
-        address: Address,
-        key: DeliveryKeyHash,
-    ) -> StoreFuture<'_, Result<Option<Bytes>, StoreError>> {
+    fn card(&self, address: Address, key: DeliveryKeyHash) -> StoreFuture<'_, Result<Option<Bytes>, StoreError>> {
         Box::pin(async move {
-            let mut command = self
-                .scripts
-                .card
-                .call(&[&keys::mailbox(&address), &keys::card(&address)]);
+            let mut command = self.scripts.card.call(&[&keys::mailbox(&address), &keys::card(&address)]);
             command.arg(&key_field(&key)).arg(self.hour().0);
             replies::card(self.lane(&address)?.run_one(command).await?)
         })
@@ -414,23 +302,12 @@ impl Store for RedisStore {
         self.subscriber.unwatch(address);
     }
 
-    fn open(
-        &self,
-        address: Address,
-        session: SessionId,
-    ) -> StoreFuture<'_, Result<Option<Opening>, StoreError>> {
+    fn open(&self, address: Address, session: SessionId) -> StoreFuture<'_, Result<Option<Opening>, StoreError>> {
         Box::pin(async move {
-            let keys = [
-                &keys::mailbox(&address)[..],
-                &keys::card(&address),
-                &keys::channel(&address),
-                &keys::queue(&address),
-            ];
+            let keys =
+                [&keys::mailbox(&address)[..], &keys::card(&address), &keys::channel(&address), &keys::queue(&address)];
             let mut command = self.scripts.open.call(&keys);
-            command
-                .arg(&session_hash(&session))
-                .arg(self.hour().0)
-                .arg(self.reclaimed_at());
+            command.arg(&session_hash(&session)).arg(self.hour().0).arg(self.reclaimed_at());
             replies::opened(self.lane(&address)?.run_one(command).await?)
         })
     }
@@ -438,10 +315,7 @@ impl Store for RedisStore {
     fn read(&self, request: ReadRequest) -> StoreFuture<'_, Result<Read, StoreError>> {
         Box::pin(async move {
             let address = &request.address;
-            let mut command = self
-                .scripts
-                .read
-                .call(&[&keys::mailbox(address), &keys::queue(address)]);
+            let mut command = self.scripts.read.call(&[&keys::mailbox(address), &keys::queue(address)]);
             command
                 .arg(&session_hash(&request.session))
                 .arg(request.after.get())
@@ -472,10 +346,7 @@ impl Store for RedisStore {
             let mut pipeline = Pipeline::with_capacity(2);
             pipeline.cmd("SADD").arg(&key).arg(&mark.hash);
             // A proof is good for a minute around its own time; by then that is over in any case.
-            pipeline
-                .cmd("EXPIREAT")
-                .arg(&key)
-                .arg(Hour(mark.hour.0.saturating_add(2)).start().as_secs());
+            pipeline.cmd("EXPIREAT").arg(&key).arg(Hour(mark.hour.0.saturating_add(2)).start().as_secs());
             let mut answers = lane.run(&pipeline).await?.into_iter();
             Ok(replies::integer(answers.next().unwrap_or(Value::Nil))? == 1)
         })
@@ -488,11 +359,8 @@ impl Store for RedisStore {
         mailbox: Address,
     ) -> StoreFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
-            let mark: [u8; 16] = truncated(
-                Sha256::new()
-                    .chain_update(voucher.as_bytes())
-                    .chain_update(mailbox.as_bytes()),
-            );
+            let mark: [u8; 16] =
+                truncated(Sha256::new().chain_update(voucher.as_bytes()).chain_update(mailbox.as_bytes()));
             let mut command = redis::cmd("SET");
             command
                 .arg(keys::voucher(&voucher))
@@ -515,11 +383,7 @@ impl Store for RedisStore {
 
 fn client(options: &RedisOptions) -> Result<Client, ConnectError> {
     let unusable = |_| ConnectError::Unreachable(StoreError::Unavailable("the URL cannot be used"));
-    let info = options
-        .url
-        .as_str()
-        .into_connection_info()
-        .map_err(unusable)?;
+    let info = options.url.as_str().into_connection_info().map_err(unusable)?;
     let mut settings = info.redis_settings().clone().set_protocol(redis::ProtocolVersion::RESP3);
     if let Some(password) = options.url.password() {
         settings = settings.set_password(password);
@@ -529,10 +393,7 @@ fn client(options: &RedisOptions) -> Result<Client, ConnectError> {
     match &options.ca_pem {
         None => Client::open(info).map_err(unusable),
         Some(pem) => {
-            let certificates = TlsCertificates {
-                client_tls: None,
-                root_cert: Some(pem.clone()),
-            };
+            let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) };
             Client::build_with_tls(info, certificates).map_err(|_| ConnectError::BadCa)
         }
     }
@@ -540,9 +401,7 @@ fn client(options: &RedisOptions) -> Result<Client, ConnectError> {
 
 fn add_grants(command: &mut Cmd, grants: &[Grant]) {
     for grant in grants {
-        command
-            .arg(&key_field(&grant.key))
-            .arg(grant.expires.map_or(0, |hour| hour.0));
+        command.arg(&key_field(&grant.key)).arg(grant.expires.map_or(0, |hour| hour.0));
     }
 }
 
@@ -559,9 +418,6 @@ fn session_hash(session: &SessionId) -> [u8; 16] {
 
 fn truncated(hash: Sha256) -> [u8; 16] {
     let mut short = [0; 16];
-    short
-        .iter_mut()
-        .zip(hash.finalize())
-        .for_each(|(to, from)| *to = from);
+    short.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
     short
 }

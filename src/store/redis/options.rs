@@ -52,9 +52,7 @@ impl RedisUrl {
         match scheme {
             "redis" | "rediss" => {}
             "redis+sentinel" | "rediss+sentinel" | "redis+cluster" | "rediss+cluster" => {
-                return Err(
-                    "Sentinel and Cluster are not supported by this version; use redis:// or rediss://",
-                );
+                return Err("Sentinel and Cluster are not supported by this version; use redis:// or rediss://");
             }
             _ => return Err("a Redis URL begins with redis:// or rediss://"),
         }

@@ -8,8 +8,7 @@ use sealpost_core::{DeliveryKeyHash, Hour, Sequence};
 
 use super::lane::classify;
 use crate::store::{
-    AppendError, Description, Entry, Generation, Grant, Inspection, Opening, Page, QueuedEntry,
-    Read, StoreError,
+    AppendError, Description, Entry, Generation, Grant, Inspection, Opening, Page, QueuedEntry, Read, StoreError,
 };
 
 const UNREADABLE: StoreError = StoreError::Corrupt("Redis answers something unexpected");
@@ -55,10 +54,7 @@ pub(super) fn read(value: Value) -> Result<Read, StoreError> {
 }
 
 /// Of `describe.lua`.
-pub(super) fn inspected(
-    value: Value,
-    idle_ttl_hours: u32,
-) -> Result<Option<Inspection>, StoreError> {
+pub(super) fn inspected(value: Value, idle_ttl_hours: u32) -> Result<Option<Inspection>, StoreError> {
     let Some(parts) = list(value)? else {
         return Ok(None);
     };
@@ -86,10 +82,8 @@ pub(super) fn inspected(
         .ok_or(UNREADABLE)?
         .into_iter()
         .map(|item| {
-            let [id, fields] =
-                <[Value; 2]>::try_from(list(item)?.ok_or(UNREADABLE)?).map_err(|_| UNREADABLE)?;
-            let [_, blob] =
-                <[Value; 2]>::try_from(list(fields)?.ok_or(UNREADABLE)?).map_err(|_| UNREADABLE)?;
+            let [id, fields] = <[Value; 2]>::try_from(list(item)?.ok_or(UNREADABLE)?).map_err(|_| UNREADABLE)?;
+            let [_, blob] = <[Value; 2]>::try_from(list(fields)?.ok_or(UNREADABLE)?).map_err(|_| UNREADABLE)?;
             entry(id, blob)
         })
         .collect::<Result<_, _>>()?;
@@ -152,32 +146,18 @@ fn list(value: Value) -> Result<Option<Vec<Value>>, StoreError> {
 
 fn entry(id: Value, blob: Value) -> Result<QueuedEntry, StoreError> {
     let id = bytes(id)?;
-    let sequence =
-        Sequence::new(decimal(id.strip_prefix(b"0-").ok_or(UNREADABLE)?)?).ok_or(UNREADABLE)?;
-    Ok(QueuedEntry {
-        sequence,
-        entry: Entry::decode(bytes(blob)?)?,
-    })
+    let sequence = Sequence::new(decimal(id.strip_prefix(b"0-").ok_or(UNREADABLE)?)?).ok_or(UNREADABLE)?;
+    Ok(QueuedEntry { sequence, entry: Entry::decode(bytes(blob)?)? })
 }
 
 fn sequence(number: i64) -> Result<Sequence, StoreError> {
-    u64::try_from(number)
-        .ok()
-        .and_then(Sequence::new)
-        .ok_or(UNREADABLE)
+    u64::try_from(number).ok().and_then(Sequence::new).ok_or(UNREADABLE)
 }
 
 fn sequence_or_none(number: i64) -> Result<Sequence, StoreError> {
-    if number == 0 {
-        Ok(Sequence::NONE)
-    } else {
-        sequence(number)
-    }
+    if number == 0 { Ok(Sequence::NONE) } else { sequence(number) }
 }
 
 fn decimal<T: std::str::FromStr>(text: &[u8]) -> Result<T, StoreError> {
-    std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or(UNREADABLE)
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(UNREADABLE)
 }

@@ -22,9 +22,7 @@ pub enum ConnectError {
     #[error("the server is Redis {0}; Sealpost needs Redis 7.0 or Valkey 8.0, or later")]
     TooOld(String),
     /// It runs as a cluster.
-    #[error(
-        "the server is a node of a Redis Cluster, which this version does not support; use a standalone server"
-    )]
+    #[error("the server is a node of a Redis Cluster, which this version does not support; use a standalone server")]
     Cluster,
     /// It throws away what it should keep.
     #[error(
@@ -46,39 +44,18 @@ pub enum ConnectError {
 }
 
 /// Asks the server who it is and how it is set.
-pub(super) async fn check(
-    client: &Client,
-    durability: Durability,
-    timeout: Duration,
-) -> Result<(), ConnectError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(timeout))
-        .set_response_timeout(Some(timeout));
+pub(super) async fn check(client: &Client, durability: Durability, timeout: Duration) -> Result<(), ConnectError> {
+    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(Some(timeout));
     let unreachable = |error: RedisError| ConnectError::Unreachable(classify(&error));
-    let mut connection = timed(
-        timeout,
-        client.get_multiplexed_async_connection_with_config(&config),
-    )
-    .await
-    .map_err(unreachable)?;
+    let mut connection =
+        timed(timeout, client.get_multiplexed_async_connection_with_config(&config)).await.map_err(unreachable)?;
 
-    let info: String = timed(timeout, redis::cmd("INFO").query_async(&mut connection))
-        .await
-        .map_err(unreachable)?;
+    let info: String = timed(timeout, redis::cmd("INFO").query_async(&mut connection)).await.map_err(unreachable)?;
     let field = |name: &str| {
-        info.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default().trim().to_owned()
     };
     let version = field("redis_version");
-    if version
-        .split('.')
-        .next()
-        .and_then(|major| major.parse::<u32>().ok())
-        .is_none_or(|major| major < 7)
-    {
+    if version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_none_or(|major| major < 7) {
         return Err(ConnectError::TooOld(version));
     }
     if field("cluster_enabled") == "1" {
@@ -89,33 +66,18 @@ pub(super) async fn check(
         return Err(ConnectError::Evicts(policy));
     }
     if durability == Durability::Fsync {
-        let appendonly = setting(&mut connection, "appendonly", timeout)
-            .await
-            .map_err(unreachable)?;
-        let appendfsync = setting(&mut connection, "appendfsync", timeout)
-            .await
-            .map_err(unreachable)?;
+        let appendonly = setting(&mut connection, "appendonly", timeout).await.map_err(unreachable)?;
+        let appendfsync = setting(&mut connection, "appendfsync", timeout).await.map_err(unreachable)?;
         if appendonly != "yes" || appendfsync != "always" {
-            return Err(ConnectError::NotDurable {
-                appendonly,
-                appendfsync,
-            });
+            return Err(ConnectError::NotDurable { appendonly, appendfsync });
         }
     }
     Ok(())
 }
 
-async fn setting(
-    connection: &mut MultiplexedConnection,
-    name: &str,
-    timeout: Duration,
-) -> Result<String, RedisError> {
+async fn setting(connection: &mut MultiplexedConnection, name: &str, timeout: Duration) -> Result<String, RedisError> {
     let mut command = Cmd::new();
     command.arg("CONFIG").arg("GET").arg(name);
     let found: Vec<(String, String)> = timed(timeout, command.query_async(connection)).await?;
-    Ok(found
-        .into_iter()
-        .next()
-        .map(|(_, value)| value)
-        .unwrap_or_default())
+    Ok(found.into_iter().next().map(|(_, value)| value).unwrap_or_default())
 }

@@ -45,28 +45,15 @@ const BATCH: usize = 512;
 impl Subscriber {
     /// Starts listening.
     pub(super) fn start(client: Client, timeout: Duration, wakes: Arc<dyn Wakes>) -> Self {
-        let canary = Arc::new(Canary {
-            channel: keys::canary(&rand::random()),
-            heard: watch::Sender::new(0),
-        });
+        let canary = Arc::new(Canary { channel: keys::canary(&rand::random()), heard: watch::Sender::new(0) });
         let (orders, inbox) = mpsc::unbounded_channel();
-        let task = Task {
-            client,
-            timeout,
-            wakes,
-            canary: canary.clone(),
-            orders: inbox,
-            watched: HashMap::new(),
-        };
+        let task = Task { client, timeout, wakes, canary: canary.clone(), orders: inbox, watched: HashMap::new() };
         tokio::spawn(task.run());
         Self { orders, canary }
     }
 
     /// Subscribes to a mailbox's channel, from this call on; the future is ready when the server has confirmed it.
-    pub(super) fn watch(
-        &self,
-        address: Address,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+    pub(super) fn watch(&self, address: Address) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let (done, confirmed) = oneshot::channel();
         let ordered = self.orders.send(Order::Watch(address, done));
         async move {
@@ -85,10 +72,7 @@ impl Subscriber {
     /// The command that publishes to the canary channel.
     pub(super) fn canary(&self, number: u64) -> Cmd {
         let mut command = Cmd::new();
-        command
-            .arg("SPUBLISH")
-            .arg(&self.canary.channel)
-            .arg(&number.to_be_bytes());
+        command.arg("SPUBLISH").arg(&self.canary.channel).arg(&number.to_be_bytes());
         command
     }
 
@@ -144,10 +128,7 @@ impl Task {
     }
 
     /// Connects and subscribes to all that is watched.
-    async fn connect(
-        &self,
-        lost: mpsc::UnboundedSender<()>,
-    ) -> Result<MultiplexedConnection, RedisError> {
+    async fn connect(&self, lost: mpsc::UnboundedSender<()>) -> Result<MultiplexedConnection, RedisError> {
         let (wakes, canary) = (self.wakes.clone(), self.canary.clone());
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
@@ -161,12 +142,8 @@ impl Task {
                 }
                 Ok::<(), redis::aio::SendError>(())
             });
-        let mut connection = timed(
-            self.timeout,
-            self.client
-                .get_multiplexed_async_connection_with_config(&config),
-        )
-        .await?;
+        let mut connection =
+            timed(self.timeout, self.client.get_multiplexed_async_connection_with_config(&config)).await?;
         let mut pipeline = Pipeline::new();
         pipeline.add_command(one("SSUBSCRIBE", self.canary.channel.as_bytes()));
         send(&mut connection, &pipeline).await?;
@@ -186,11 +163,7 @@ impl Task {
     }
 
     /// Carries out orders until the connection breaks.
-    async fn serve(
-        &mut self,
-        mut connection: MultiplexedConnection,
-        broken: &mut mpsc::UnboundedReceiver<()>,
-    ) -> End {
+    async fn serve(&mut self, mut connection: MultiplexedConnection, broken: &mut mpsc::UnboundedReceiver<()>) -> End {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
@@ -216,11 +189,7 @@ impl Task {
                     }
                 }
             }
-            let outcome = if pipeline.is_empty() {
-                Ok(())
-            } else {
-                send(&mut connection, &pipeline).await
-            };
+            let outcome = if pipeline.is_empty() { Ok(()) } else { send(&mut connection, &pipeline).await };
             for done in waiting {
                 // Who gave up waiting takes the watch back by itself.
                 let _ = done.send(outcome.as_ref().map_err(super::lane::classify).copied());
@@ -268,14 +237,8 @@ impl Task {
     }
 }
 
-async fn send(
-    connection: &mut MultiplexedConnection,
-    pipeline: &Pipeline,
-) -> Result<(), RedisError> {
-    for answer in connection
-        .send_packed_commands(pipeline, 0, pipeline.len())
-        .await?
-    {
+async fn send(connection: &mut MultiplexedConnection, pipeline: &Pipeline) -> Result<(), RedisError> {
+    for answer in connection.send_packed_commands(pipeline, 0, pipeline.len()).await? {
         if let Value::ServerError(error) = answer {
             return Err(RedisError::from(error));
         }
@@ -291,9 +254,7 @@ fn one(name: &str, channel: &[u8]) -> Cmd {
 
 fn hear(data: Vec<Value>, wakes: &dyn Wakes, canary: &Canary) {
     let mut data = data.into_iter();
-    let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) =
-        (data.next(), data.next())
-    else {
+    let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) = (data.next(), data.next()) else {
         return;
     };
     if let Some(address) = keys::address_of_channel(&channel) {
@@ -304,8 +265,6 @@ fn hear(data: Vec<Value>, wakes: &dyn Wakes, canary: &Canary) {
     } else if channel == canary.channel.as_bytes()
         && let Ok(number) = payload.try_into().map(u64::from_be_bytes)
     {
-        canary
-            .heard
-            .send_if_modified(|latest| std::mem::replace(latest, number.max(*latest)) < number);
+        canary.heard.send_if_modified(|latest| std::mem::replace(latest, number.max(*latest)) < number);
     }
 }

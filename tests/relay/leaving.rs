@@ -1,0 +1,128 @@
+//! P11: leaving is polite.
+
+use std::time::Duration;
+
+use sealpost_proto::Reason;
+use sealpost_proto::status::Failure;
+use sealpost_proto::v1;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::cluster::{Cluster, PATIENCE};
+use crate::over_both_stores;
+use crate::owner::Owner;
+use crate::stream::Stream;
+
+over_both_stores!(p11_streams_end_with_a_reason_and_a_time_to_come_back, p11_sends_in_flight_are_answered);
+
+async fn p11_streams_end_with_a_reason_and_a_time_to_come_back(mut cluster: Cluster) {
+    let mut owners = cluster.owners(0).await;
+    let owner = Owner::with_mailbox(&mut owners).await;
+    let mut senders = cluster.senders(0).await;
+    for number in 1..=3 {
+        senders.send(owner.send(number)).await.unwrap();
+    }
+    let mut stream = Stream::open(&mut owners, &owner).await;
+    stream.until_caught_up().await;
+    stream.acknowledge(2);
+
+    let leaving = tokio::spawn(cluster.take(0).drain());
+    let closing = stream.closing().await;
+    assert_eq!(Reason::try_from(closing.reason), Ok(Reason::Draining));
+    assert!((1..=5_000).contains(&closing.retry_after_ms));
+    drop((owners, senders));
+    leaving.await.unwrap();
+
+    // The acknowledgement was written before the relay was gone.
+    let next = cluster.add().await;
+    let mut stream = Stream::open(&mut cluster.owners(next).await, &owner).await;
+    assert_eq!(stream.until_caught_up().await, [(0, 3, 3)]);
+}
+
+async fn p11_sends_in_flight_are_answered(mut cluster: Cluster) {
+    let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
+    let mut senders = cluster.senders(0).await;
+    let (sends, batches) = mpsc::unbounded_channel();
+    let mut results = senders.send_stream(UnboundedReceiverStream::new(batches)).await.unwrap().into_inner();
+    let batch = |first: u64| v1::SendStreamRequest {
+        sends: (first..first + 10).map(|tag| v1::TaggedSend { tag, send: Some(owner.send(tag)) }).collect(),
+    };
+    sends.send(batch(1)).unwrap();
+    let mut accepted: Vec<u64> = results.message().await.unwrap().unwrap().results.iter().map(|it| it.tag).collect();
+    for first in (11..100).step_by(10) {
+        sends.send(batch(first)).unwrap();
+    }
+    let leaving = tokio::spawn(cluster.take(0).drain());
+    let end = loop {
+        match results.message().await {
+            Ok(Some(batch)) => accepted.extend(batch.results.iter().map(|it| it.tag)),
+            Ok(None) => panic!("the stream ends with a reason"),
+            Err(status) => break status,
+        }
+    };
+    let failure = Failure::from_status(&end).unwrap();
+    assert_eq!(failure.reason, Reason::Draining);
+    assert!(failure.retry_after.is_some());
+    drop((senders, sends));
+    leaving.await.unwrap();
+
+    // What was accepted is there; what got no answer may be sent again.
+    let next = cluster.add().await;
+    let mut stream = Stream::open(&mut cluster.owners(next).await, &owner).await;
+    let stored: Vec<u64> = stream.until_caught_up().await.iter().map(|(_, _, number)| *number).collect();
+    assert!(accepted.iter().all(|tag| stored.contains(tag)), "accepted {accepted:?}, stored {stored:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_a_stream_that_does_not_end_is_cut_at_the_deadline() {
+    let mut cluster = Cluster::embedded_with(|settings| {
+        settings.drain.spread_ms = Some(10);
+        settings.drain.deadline_ms = Some(500);
+    })
+    .await;
+    // A connection that says nothing at all.
+    let silent = tokio::net::TcpStream::connect(cluster.address(0)).await.unwrap();
+    tokio::time::timeout(PATIENCE, cluster.take(0).drain()).await.expect("it leaves all the same");
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_a_stream_has_a_longest_life() {
+    let cluster = Cluster::embedded_with(|settings| settings.streams.max_life_secs = Some(1)).await;
+    let mut owners = cluster.owners(0).await;
+    let owner = Owner::with_mailbox(&mut owners).await;
+    let mut stream = Stream::open(&mut owners, &owner).await;
+    stream.until_caught_up().await;
+    let closing = stream.closing().await;
+    assert_eq!(Reason::try_from(closing.reason), Ok(Reason::Rebalance));
+    assert!(closing.retry_after_ms > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_health_says_that_it_leaves() {
+    let mut cluster = Cluster::embedded_with(|settings| {
+        settings.drain.spread_ms = Some(1000);
+        settings.drain.deadline_ms = Some(3000);
+    })
+    .await;
+    let admin = format!("http://{}", cluster.relay(0).admin_address());
+    let channel = tonic::transport::Endpoint::from_shared(admin).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel);
+    sealpost_testkit::eventually("it is healthy", PATIENCE, async || {
+        let status = health.check(HealthCheckRequest::default()).await.ok()?.into_inner().status;
+        (status == 1).then_some(())
+    })
+    .await;
+    let mut owners = cluster.owners(0).await;
+    let owner = Owner::with_mailbox(&mut owners).await;
+    let _stream = Stream::open(&mut owners, &owner).await;
+    let mut changes = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(changes.message().await.unwrap().unwrap().status, 1);
+    let leaving = tokio::spawn(cluster.take(0).drain());
+    let next = tokio::time::timeout(Duration::from_secs(1), changes.message()).await.expect("at once");
+    assert_eq!(next.unwrap().unwrap().status, 2);
+    drop((owners, changes, health));
+    leaving.await.unwrap();
+}

@@ -1,0 +1,46 @@
+//! Whole relays in one process, over real connections and a real store, held to the promises by a raw client.
+//!
+//! Each promise P1 to P12 has tests named for it. A [`cluster`] is one or more relays over one store; an
+//! [`owner`] has a mailbox and speaks the contract without the SDK, so that what is tested is the relay.
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is a failed test"
+)]
+
+mod cluster;
+mod owner;
+mod stream;
+
+mod acknowledging;
+mod admission;
+mod bad_input;
+mod delivering;
+mod leaving;
+mod one_consumer;
+mod sending;
+mod several_mailboxes;
+mod store_faults;
+mod transport;
+
+/// Makes a test of each case for each store.
+macro_rules! over_both_stores {
+    ($($case:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(crate::cluster::Cluster::embedded().await).await;
+            })+
+        }
+        mod redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(crate::cluster::Cluster::redis(1).await).await;
+            })+
+        }
+    };
+}
+use over_both_stores;
