@@ -78,7 +78,7 @@ pub use sealed::Sealed;
 pub use sender::{Pending, Sender, SenderOptions};
 
 pub use sealpost_core::{
-    Address, Audience, Card, DeliveryKey, Hour, Introduction, Invite, Message, MessageId, RelayHost, Sequence, Suite,
-    UnixTime, Voucher,
+    Address, Audience, Card, CardError, DeliveryKey, Hour, IdentityKey, Introduction, Invite, Message, MessageId,
+    OpenError, RelayHost, SealError, Sequence, Suite, UnixTime, Voucher,
 };
 pub use sealpost_proto::Reason;
