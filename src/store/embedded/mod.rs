@@ -9,7 +9,7 @@
 //! cached is read from the disk, and that must not stop a thread that serves connections (`reader`).
 //!
 //! What is stored: `tables`. What ends by time is left out at once and swept soon after (`sweep`).
-//! After a crash the file is checked as a whole when it is opened, which takes about a second for each gigabyte.
+//! After a crash the whole file is checked when it is opened: three seconds for each gigabyte, or as the disk allows.
 //!
 //! With [`Durability::Memory`] a crash loses the last second, and the sequences given in it are given again.
 
