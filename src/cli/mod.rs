@@ -8,6 +8,7 @@ mod client;
 mod completions;
 mod contact;
 mod contacts;
+mod content;
 mod demo;
 mod inspect;
 mod invite;

@@ -1,9 +1,7 @@
 //! `sealpost send`: seals a text or a file for somebody.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use futures_util::FutureExt as _;
@@ -14,6 +12,7 @@ use super::block_on;
 use super::client::{Client, ConnectionFlags, now};
 use super::contact::{fetch, parse_invite, unknown};
 use super::contacts::Book;
+use super::content;
 use super::output::{Failure, Progress, say, say_json};
 use super::refusal;
 use super::text::{counted, hex, size};
@@ -152,14 +151,8 @@ impl Send {
 
     fn draft(&self) -> Result<Draft, Failure> {
         match (&self.file, self.text.as_deref()) {
-            (Some(path), _) => file(path),
-            (None, Some("-")) => {
-                let mut text = String::new();
-                std::io::stdin().read_to_string(&mut text).map_err(|error| {
-                    Failure::usage(format!("standard input is no text: {error}")).remedy("send a file with --file")
-                })?;
-                Ok(Draft::text(text))
-            }
+            (Some(path), _) => content::file(path),
+            (None, Some("-")) => content::standard_input(),
             (None, text) => Ok(Draft::text(text.unwrap_or_default())),
         }
     }
@@ -231,34 +224,4 @@ fn numbered(draft: &Draft, number: u64) -> Draft {
     let mut draft = draft.clone();
     draft.body.extend_from_slice(format!(" {number}").as_bytes());
     draft
-}
-
-/// No envelope is larger, whatever the relay.
-const LARGEST: u64 = 1024 * 1024;
-
-/// A file's content, with its name.
-pub(super) fn file(path: &Path) -> Result<Draft, Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::usage(format!("{} cannot be read: {error}", path.display()))
-            .remedy("check the path and its permissions")
-    };
-    let mut body = Vec::new();
-    // A little more than fits is enough to be told how much does.
-    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut body)).map_err(unreadable)?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(Draft::new(content_type(path), body).name(name))
-}
-
-fn content_type(path: &Path) -> &'static str {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-    match extension.as_deref() {
-        Some("png") => "image/png",
-        Some("jpg" | "jpeg") => "image/jpeg",
-        Some("gif") => "image/gif",
-        Some("webp") => "image/webp",
-        Some("pdf") => "application/pdf",
-        Some("json") => "application/json",
-        Some("txt" | "md") => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
-    }
 }

@@ -12,8 +12,8 @@ use clap::Args;
 use sealpost_client::Draft;
 
 use super::block_on;
+use super::content;
 use super::output::{Failure, say_json};
-use super::send;
 use super::serve::stop_signal;
 use stage::Stage;
 
@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Demo {
     pub(super) fn run(self) -> Result<(), Failure> {
         let picture = match &self.file {
-            Some(path) => send::file(path)?,
+            Some(path) => content::file(path)?,
             None => Draft::new("image/png", PICTURE).name("picture.png"),
         };
         block_on(self.perform(picture))
