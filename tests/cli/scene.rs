@@ -51,22 +51,28 @@ impl Scene {
 
     /// Starts a relay in the directory, on the port of the one before it if there was one.
     pub(crate) async fn start_relay(&mut self, more: &[&str]) {
-        let ready = self.path("ready.json");
-        let _ = std::fs::remove_file(&ready);
+        let file = self.path("ready.json");
+        let _ = std::fs::remove_file(&file);
+        self.relay = Some(self.spawn_relay(more));
+        let ready = eventually("the relay is ready", PATIENCE, async || {
+            if let Some(status) = self.relay.as_mut()?.try_wait().unwrap() {
+                let log = std::fs::read_to_string(self.path("relay.log")).unwrap();
+                // Somebody else may have the port for a moment.
+                assert!(self.port != 0 && log.contains("already in use"), "the relay ended ({status}):\n{log}");
+                self.relay = Some(self.spawn_relay(more));
+            }
+            std::fs::read_to_string(&file).ok()
+        });
+        let ready = json(&ready.await);
+        let (_, port) = ready["clients"].as_str().unwrap().rsplit_once(':').unwrap();
+        self.port = port.parse().unwrap();
+    }
+
+    fn spawn_relay(&self, more: &[&str]) -> Child {
         let listen = format!("127.0.0.1:{}", self.port);
         let mut command = self.command(["serve", "--listen", &listen, "--listen-admin", "127.0.0.1:0"]);
         command.args(["--store", &self.store, "--ready-file", "ready.json"]).args(more);
-        let log = std::fs::File::create(self.path("relay.log")).unwrap();
-        self.relay = Some(command.stderr(log).spawn().unwrap());
-        let ready = eventually("the relay is ready", PATIENCE, async || {
-            if let Some(status) = self.relay.as_mut().unwrap().try_wait().unwrap() {
-                panic!("the relay ended ({status}):\n{}", std::fs::read_to_string(self.path("relay.log")).unwrap());
-            }
-            std::fs::read_to_string(&ready).ok()
-        });
-        let ready: Value = serde_json::from_str(&ready.await).unwrap();
-        let address = ready["clients"].as_str().unwrap();
-        self.port = address.rsplit_once(':').unwrap().1.parse().unwrap();
+        command.stderr(std::fs::File::create(self.path("relay.log")).unwrap()).spawn().unwrap()
     }
 
     /// As a loss of power to its process would end it.

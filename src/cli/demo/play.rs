@@ -24,7 +24,7 @@ pub(super) async fn play(stage: &mut Stage, picture: Draft) -> Result<Value, Fai
     let bob_for_alice = invite(stage, &bob, &alice).await?;
 
     let letter = Draft::text(LETTER);
-    stage.teller.more("Bob goes offline.");
+    stage.teller.more("Bob is offline now.");
     alice.send(&bob_for_alice, letter.clone(), true).await?;
     stage.teller.step(format!("Alice sends “{LETTER}”, with her card: Bob does not know her yet."));
     alice.send(&bob_for_alice, picture.clone(), false).await?;
@@ -71,9 +71,9 @@ pub(super) async fn play(stage: &mut Stage, picture: Draft) -> Result<Value, Fai
     let [held_letter, held_picture] = exactly(held)?;
     let [held_answer] = exactly(held_answer)?;
     let stories = [
-        Story { title: "text", wrote: letter, held: held_letter, read: read_letter },
-        Story { title: "file", wrote: picture, held: held_picture, read: read_picture },
-        Story { title: "answer", wrote: answer, held: held_answer, read: read_answer },
+        Story { title: "text", wrote: letter, held: held_letter, read: read_letter, sender: alice.address() },
+        Story { title: "file", wrote: picture, held: held_picture, read: read_picture, sender: alice.address() },
+        Story { title: "answer", wrote: answer, held: held_answer, read: read_answer, sender: bob.address() },
     ];
     conclude(stage, &stories, live)
 }

@@ -1,6 +1,6 @@
 //! What was written, held and read, side by side.
 
-use sealpost_client::{Draft, Message};
+use sealpost_client::{Address, Draft, Message};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -14,16 +14,19 @@ pub(super) struct Story {
     pub(super) wrote: Draft,
     pub(super) held: QueuedEntry,
     pub(super) read: Message,
+    pub(super) sender: Address,
 }
 
 const WIDTH: usize = 29;
 
 impl Story {
-    /// Whether the recipient has exactly what the sender wrote, and the relay something else.
+    /// Whether the recipient has exactly what the sender wrote, and the relay neither that nor the sender's address.
     pub(super) fn holds(&self) -> bool {
-        let Self { wrote, read, held, .. } = self;
+        let Self { wrote, read, held, sender, .. } = self;
         let same = wrote.body == read.body && wrote.content_type == read.content_type && wrote.name == read.name;
-        same && digest(&wrote.body) == digest(&read.body) && !is_within(&wrote.body, held.entry.envelope.bytes())
+        let held = held.entry.envelope.bytes();
+        let sealed = !is_within(&wrote.body, held) && !is_within(sender.as_bytes(), held);
+        same && sealed && digest(&wrote.body) == digest(&read.body)
     }
 
     pub(super) fn tell(&self, teller: &Teller) {
