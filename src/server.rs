@@ -104,7 +104,7 @@ impl Relay {
         let routes = api::routes(config.api, services.clone(), clock);
         let (health, admin_routes) = admin_routes(metrics.clone());
         let listening = |error| StartError::Bind { setting: "listen.address", address: config.listen, error };
-        let clients = edge::listen(clients, config.edge, security, routes, metrics.clone()).map_err(listening)?;
+        let clients = edge::listen(clients, config.edge, security, routes, metrics).map_err(listening)?;
         let admin_edge = EdgeConfig { max_connections: 64, http1: true, ..EdgeConfig::default() };
         let admin = edge::listen(admin, admin_edge, Security::Plaintext, admin_routes, Arc::new(Metrics::new()))
             .map_err(listening)?;
@@ -162,9 +162,7 @@ impl Relay {
 /// Where it does not open.
 pub async fn open_store(config: &StoreConfig, clock: Clock, hub: Arc<Hub>) -> Result<Arc<dyn Store>, StartError> {
     Ok(match config {
-        StoreConfig::Embedded { directory, options } => {
-            Arc::new(EmbeddedStore::open(directory, options.clone(), clock, hub)?)
-        }
+        StoreConfig::Embedded { directory, options } => Arc::new(EmbeddedStore::open(directory, *options, clock, hub)?),
         StoreConfig::Redis(options) => Arc::new(RedisStore::connect(options.as_ref().clone(), clock, hub).await?),
     })
 }

@@ -52,9 +52,9 @@ pub(super) fn outcome(error: &AppendError) -> Outcome {
 pub(super) fn of_feed(error: FeedError<Failure>) -> Failure {
     match error {
         FeedError::Ended(ending) => of_ending(ending),
-        FeedError::Unknown(place) => Failure { field: Some(format!("open.proofs[{place}]")), ..unknown_mailbox() },
+        FeedError::Unknown(place) => Failure { field: Some(proof_field(place)), ..unknown_mailbox() },
         FeedError::OpenTwice(place) => Failure {
-            field: Some(format!("open.proofs[{place}]")),
+            field: Some(proof_field(place)),
             ..Failure::new(Reason::StreamProtocol, "this mailbox is already open on this stream")
         },
         FeedError::TooMany => Failure::new(Reason::LimitExceeded, "one stream cannot have so many mailboxes open")
@@ -68,6 +68,11 @@ pub(super) fn of_feed(error: FeedError<Failure>) -> Failure {
         FeedError::Store(error) => of_store(error),
         FeedError::Input(failure) => failure,
     }
+}
+
+/// Where the proof stood.
+fn proof_field(place: Option<usize>) -> String {
+    place.map_or_else(|| "add.proof".to_owned(), |place| format!("open.proofs[{place}]"))
 }
 
 /// A stream, or a mailbox of it, has ended by the relay's or the owner's will.
@@ -108,6 +113,11 @@ pub(super) fn of_framework(status: &Status) -> Failure {
         // The framework finds nothing else wrong with a request than its form.
         _ => Failure::new(Reason::MalformedMessage, "the bytes are no gRPC message of the type that belongs here"),
     }
+}
+
+/// A request was compressed.
+pub(super) fn compressed() -> Failure {
+    Failure::new(Reason::MalformedMessage, "this relay reads no compressed messages: envelopes do not compress")
 }
 
 /// A status that the framework made and that says nothing of its reason.

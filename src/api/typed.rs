@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Request, Response};
-use tonic::Status;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use super::failure;
@@ -41,12 +41,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let compressed = request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity");
         let response = self.0.call(request);
         Box::pin(async move {
             let mut response = response.await?;
             // A failure before the first message stands in the headers.
             if response.headers().get(Status::GRPC_STATUS).is_some_and(is_failure) {
-                type_headers(&mut response);
+                type_headers(&mut response, compressed);
             }
             Ok(response)
         })
@@ -57,11 +58,16 @@ fn is_failure(status: &HeaderValue) -> bool {
     status.as_bytes() != b"0"
 }
 
-fn type_headers<R>(response: &mut Response<R>) {
+fn type_headers<R>(response: &mut Response<R>, compressed: bool) {
     if let Some(status) = Status::from_header_map(response.headers())
         && failure::is_untyped(&status)
     {
+        let failure = match status.code() {
+            // The framework calls that unimplemented too.
+            Code::Unimplemented if compressed => failure::compressed(),
+            _ => failure::of_framework(&status),
+        };
         // Writing a status into headers fails only for a message that no header can hold, and ours are ASCII.
-        let _ = failure::of_framework(&status).into_status().add_header(response.headers_mut());
+        let _ = failure.into_status().add_header(response.headers_mut());
     }
 }

@@ -1,7 +1,7 @@
 //! Settings into a [`Config`], with every mistake found at once.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sealpost_core::{Audience, IdentityPublicKey};
@@ -297,8 +297,8 @@ impl Checker {
             let options = EmbeddedOptions { limits, durability: durability(Durability::Fsync) };
             return Some(StoreConfig::Embedded { directory: PathBuf::from(directory), options });
         }
-        let password = store.password_file.and_then(|path| self.file("store.password_file", path));
-        let ca_pem = store.ca.and_then(|path| self.file("store.ca", path)).map(String::into_bytes);
+        let password = store.password_file.and_then(|path| self.file("store.password_file", &path));
+        let ca_pem = store.ca.and_then(|path| self.file("store.ca", &path)).map(String::into_bytes);
         let url = RedisUrl::parse(&url).and_then(|url| match password {
             Some(password) => url.with_password(password.trim_end()),
             None => Ok(url),
@@ -319,8 +319,8 @@ impl Checker {
         }
     }
 
-    fn file(&mut self, setting: &'static str, path: PathBuf) -> Option<String> {
-        match std::fs::read_to_string(&path) {
+    fn file(&mut self, setting: &'static str, path: &Path) -> Option<String> {
+        match std::fs::read_to_string(path) {
             Ok(text) => Some(text),
             Err(error) => {
                 self.problem(setting, format!("{} cannot be read: {error}", path.display()));
@@ -357,7 +357,7 @@ impl Checker {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || text.len() % 2 != 0 {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()

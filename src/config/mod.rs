@@ -125,7 +125,7 @@ impl Config {
     /// With everything that is wrong at once.
     pub fn load(file: Option<&Path>, settings: &Settings) -> Result<Self, ConfigError> {
         let settings = match file {
-            Some(path) => overlay(read(path)?, settings, path)?,
+            Some(path) => overlay(&read(path)?, settings, path)?,
             None => settings.clone(),
         };
         check::config(settings).map_err(ConfigError::Invalid)
@@ -139,9 +139,9 @@ fn read(path: &Path) -> Result<Settings, ConfigError> {
 }
 
 /// Both are tables of what was written, so the one can be laid over the other without naming each setting again.
-fn overlay(below: Settings, above: &Settings, path: &Path) -> Result<Settings, ConfigError> {
+fn overlay(below: &Settings, above: &Settings, path: &Path) -> Result<Settings, ConfigError> {
     let table = |settings: &Settings| toml::Table::try_from(settings).unwrap_or_default();
-    let mut merged = table(&below);
+    let mut merged = table(below);
     for (section, values) in table(above) {
         match (merged.get_mut(&section), values) {
             (Some(toml::Value::Table(into)), toml::Value::Table(values)) => into.extend(values),

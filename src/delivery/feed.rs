@@ -90,10 +90,10 @@ pub enum Output<E> {
 pub enum FeedError<E> {
     /// By the relay's or another stream's will.
     Ended(Ending),
-    /// There is no such mailbox: the one at this place in the request.
-    Unknown(usize),
-    /// The mailbox at this place in the request is already open on this stream.
-    OpenTwice(usize),
+    /// There is no such mailbox: the one at this place among those to be opened; `None`: the added one.
+    Unknown(Option<usize>),
+    /// The mailbox at this place is already open on this stream.
+    OpenTwice(Option<usize>),
     /// More mailboxes than one stream may have.
     TooMany,
     /// An acknowledgement of what was never sent.
@@ -176,7 +176,7 @@ where
             return Err(FeedError::TooMany);
         }
         if let Some(place) = repeated(&addresses) {
-            return Err(FeedError::OpenTwice(place));
+            return Err(FeedError::OpenTwice(Some(place)));
         }
         let bell = Arc::new(Bell::default());
         let mailboxes: Vec<Option<Mailbox>> = stream::iter(addresses.into_iter().zip(0u32..))
@@ -185,7 +185,7 @@ where
                 async move {
                     match opening.await {
                         Ok(Some(mailbox)) => Ok(Some(mailbox)),
-                        Ok(None) => Err(FeedError::Unknown(number as usize)),
+                        Ok(None) => Err(FeedError::Unknown(Some(number as usize))),
                         Err(error) => Err(FeedError::Store(error)),
                     }
                 }
@@ -281,7 +281,7 @@ where
             return self.close(FeedError::TooMany);
         }
         if self.mailboxes.iter().flatten().any(|mailbox| mailbox.address == address) {
-            return self.close(FeedError::OpenTwice(0));
+            return self.close(FeedError::OpenTwice(None));
         }
         let Ok(number) = u32::try_from(self.mailboxes.len()) else {
             return self.close(FeedError::TooMany);
@@ -299,7 +299,7 @@ where
                 }
                 self.announce(number as usize..number as usize + 1);
             }
-            Ok(None) => self.close(FeedError::Unknown(0)),
+            Ok(None) => self.close(FeedError::Unknown(None)),
             Err(error) => self.close(FeedError::Store(error)),
         }
     }

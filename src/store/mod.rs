@@ -24,12 +24,10 @@ use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
 pub use entry::{Entry, Envelope, Urgency};
 pub use error::{AppendError, StoreError};
 pub use limits::{Durability, QueueLimits};
-pub use mailbox::{
-    Creation, Description, Grant, Inspection, MailboxChange, NewMailbox, QueuedEntry,
-};
+pub use mailbox::{Creation, Description, Grant, Inspection, MailboxChange, NewMailbox, QueuedEntry};
 pub use traffic::{
-    Acknowledgement, Append, Generation, NonceMark, Opening, Page, Read, ReadRequest,
-    SessionAcknowledgement, SessionId, SessionOutcome,
+    Acknowledgement, Append, Generation, NonceMark, Opening, Page, Read, ReadRequest, SessionAcknowledgement,
+    SessionId, SessionOutcome,
 };
 pub use wakes::{Event, Wakes};
 
@@ -45,35 +43,20 @@ pub trait Store: Send + Sync + 'static {
     fn create(&self, mailbox: NewMailbox) -> StoreFuture<'_, Result<Creation, StoreError>>;
 
     /// Changes a mailbox; false if there is none.
-    fn update(
-        &self,
-        address: Address,
-        change: MailboxChange,
-    ) -> StoreFuture<'_, Result<bool, StoreError>>;
+    fn update(&self, address: Address, change: MailboxChange) -> StoreFuture<'_, Result<bool, StoreError>>;
 
     /// Deletes a mailbox with all that it holds and says so to its stream; false, and said to nobody, if there was none.
     fn delete(&self, address: Address) -> StoreFuture<'_, Result<bool, StoreError>>;
 
     /// All that is held on a mailbox but its envelopes.
-    fn describe(
-        &self,
-        address: Address,
-    ) -> StoreFuture<'_, Result<Option<Description>, StoreError>>;
+    fn describe(&self, address: Address) -> StoreFuture<'_, Result<Option<Description>, StoreError>>;
 
     /// All that is held on a mailbox, with its first `max_entries` envelopes: for the operator's `inspect`.
-    fn inspect(
-        &self,
-        address: Address,
-        max_entries: u32,
-    ) -> StoreFuture<'_, Result<Option<Inspection>, StoreError>>;
+    fn inspect(&self, address: Address, max_entries: u32) -> StoreFuture<'_, Result<Option<Inspection>, StoreError>>;
 
     /// The mailbox's card (empty if it has none) for the holder of a delivery key; `None` for an unknown mailbox and
     /// for a wrong or ended key alike, at the same cost (P8).
-    fn card(
-        &self,
-        address: Address,
-        key: DeliveryKeyHash,
-    ) -> StoreFuture<'_, Result<Option<Bytes>, StoreError>>;
+    fn card(&self, address: Address, key: DeliveryKeyHash) -> StoreFuture<'_, Result<Option<Bytes>, StoreError>>;
 
     /// Queues envelopes and passes them on to whoever has the mailbox open, one result for each, in their order.
     ///
@@ -95,11 +78,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes `session` the mailbox's one session: raises the generation and tells all who watch (P5).
     /// `None` if there is no such mailbox. Watch first, so that nothing falls between.
-    fn open(
-        &self,
-        address: Address,
-        session: SessionId,
-    ) -> StoreFuture<'_, Result<Option<Opening>, StoreError>>;
+    fn open(&self, address: Address, session: SessionId) -> StoreFuture<'_, Result<Option<Opening>, StoreError>>;
 
     /// The next envelopes of a mailbox, in order, as long as the session is still its session.
     /// Expired ones are left out for good.

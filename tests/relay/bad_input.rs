@@ -203,6 +203,13 @@ async fn p12_what_the_framework_refuses_has_a_reason_too(cluster: Cluster) {
         let status = raw.unary(Request::new(v1::FetchCardRequest::default()), path, codec()).await.unwrap_err();
         assert_eq!(failure(&status).reason, Reason::MethodUnknown);
     }
+    let mut compressed = Request::new(v1::FetchCardRequest::default());
+    compressed.metadata_mut().insert("grpc-encoding", "gzip".parse().unwrap());
+    let path = http::uri::PathAndQuery::from_static("/sealpost.v1.DeliveryService/FetchCard");
+    raw.ready().await.unwrap();
+    let status = raw.unary(compressed, path, codec()).await.unwrap_err();
+    assert_eq!(failure(&status).reason, Reason::MalformedMessage);
+
     let mut senders = cluster.senders(0).await.max_encoding_message_size(64 << 20);
     let huge = v1::SendRequest { envelope: vec![1; 5 << 20].into(), ..Owner::new().send(1) };
     assert_eq!(failure(&senders.send(huge).await.unwrap_err()).reason, Reason::MessageTooLarge);

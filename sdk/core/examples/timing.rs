@@ -12,10 +12,7 @@
 #[path = "make-vectors/areas/drbg.rs"]
 mod drbg;
 #[path = "make-vectors/areas/people.rs"]
-#[expect(
-    dead_code,
-    reason = "shared with the generator of the vectors, which needs more of it"
-)]
+#[expect(dead_code, reason = "shared with the generator of the vectors, which needs more of it")]
 mod people;
 
 use std::hint::black_box;
@@ -30,12 +27,9 @@ use people::{NOW, Person, audience};
 const RUNS: usize = 2_000;
 
 fn main() {
-    for (suite, class) in [
-        (Suite::X25519, 1_024),
-        (Suite::X25519, 2_048),
-        (Suite::XWing, 2_048),
-        (Suite::XWing, 65_536),
-    ] {
+    for (suite, class) in
+        [(Suite::X25519, 1_024), (Suite::X25519, 2_048), (Suite::XWing, 2_048), (Suite::XWing, 65_536)]
+    {
         envelopes(suite, class);
     }
     owners();
@@ -82,20 +76,10 @@ fn owners() {
     let card = alice.card.to_bytes();
     let accepted = [relay.clone()];
     report("sign a proof", || {
-        black_box(Proof::sign(
-            &alice.identity,
-            &relay,
-            Operation::OpenMailbox,
-            NOW,
-            nonce,
-        ));
+        black_box(Proof::sign(&alice.identity, &relay, Operation::OpenMailbox, NOW, nonce));
     });
     report("verify a proof", || {
-        black_box(
-            proof
-                .verify(&accepted, Operation::OpenMailbox, NOW, 60)
-                .unwrap(),
-        );
+        black_box(proof.verify(&accepted, Operation::OpenMailbox, NOW, 60).unwrap());
     });
     report("parse a card", || {
         black_box(Card::parse(&card).unwrap());

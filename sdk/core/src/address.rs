@@ -38,10 +38,7 @@ pub enum AddressError {
 impl Address {
     /// The address of the owner of this key.
     pub fn of(key: &IdentityPublicKey) -> Self {
-        let hash = Sha256::new()
-            .chain_update(TAG)
-            .chain_update([ED25519])
-            .chain_update(key.as_bytes());
+        let hash = Sha256::new().chain_update(TAG).chain_update([ED25519]).chain_update(key.as_bytes());
         Self(hash.finalize().into())
     }
 
@@ -63,11 +60,7 @@ impl FromStr for Address {
         let bytes: Vec<u8> = checked.byte_iter().collect();
         let address = Self::try_from(bytes.as_slice())?;
         // Upper case and stray bits in the last character decode too; an address has one text only.
-        if address.to_text() == text {
-            Ok(address)
-        } else {
-            Err(AddressError::Encoding)
-        }
+        if address.to_text() == text { Ok(address) } else { Err(AddressError::Encoding) }
     }
 }
 

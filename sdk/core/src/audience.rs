@@ -68,8 +68,7 @@ impl fmt::Display for Audience {
 }
 
 fn is_canonical_ipv6(text: &str) -> bool {
-    text.parse::<Ipv6Addr>()
-        .is_ok_and(|ip| ip.to_string() == text)
+    text.parse::<Ipv6Addr>().is_ok_and(|ip| ip.to_string() == text)
 }
 
 fn is_ipv4(text: &str) -> bool {
@@ -97,14 +96,7 @@ mod tests {
 
     #[test]
     fn host_names_and_canonical_literals_are_names() {
-        for text in [
-            "relay.example.org",
-            "localhost",
-            "a-1.b",
-            "127.0.0.1",
-            "::1",
-            "2001:db8::7",
-        ] {
+        for text in ["relay.example.org", "localhost", "a-1.b", "127.0.0.1", "::1", "2001:db8::7"] {
             assert_eq!(text.parse::<Audience>().unwrap().as_str(), text);
         }
     }
@@ -130,16 +122,9 @@ mod tests {
             &"a".repeat(64),
         ];
         for text in malformed {
-            assert_eq!(
-                text.parse::<Audience>(),
-                Err(AudienceError::Malformed),
-                "{text}"
-            );
+            assert_eq!(text.parse::<Audience>(), Err(AudienceError::Malformed), "{text}");
         }
         assert_eq!("".parse::<Audience>(), Err(AudienceError::Length));
-        assert_eq!(
-            "a.".repeat(127).parse::<Audience>(),
-            Err(AudienceError::Length)
-        );
+        assert_eq!("a.".repeat(127).parse::<Audience>(), Err(AudienceError::Length));
     }
 }

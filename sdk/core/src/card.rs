@@ -5,8 +5,8 @@ use thiserror::Error;
 
 use crate::reader::Reader;
 use crate::{
-    Address, IdentityKey, IdentityPublicKey, SEALING_PUBLIC_KEYS_LEN, SealingKeyError,
-    SealingPublicKeys, Signature, UnixTime,
+    Address, IdentityKey, IdentityPublicKey, SEALING_PUBLIC_KEYS_LEN, SealingKeyError, SealingPublicKeys, Signature,
+    UnixTime,
 };
 
 const TAG: &[u8] = b"sealpost/v1/card";
@@ -85,14 +85,7 @@ impl Card {
         let fields = fields(&identity, sealing, issued, expires);
         let signature = key.sign(&[TAG, &fields].concat());
         let id = CardId::of(&fields, &signature);
-        Ok(Self {
-            identity,
-            sealing: sealing.clone(),
-            issued,
-            expires,
-            signature,
-            id,
-        })
+        Ok(Self { identity, sealing: sealing.clone(), issued, expires, signature, id })
     }
 
     /// Reads a card and checks its signature.
@@ -105,9 +98,7 @@ impl Card {
         }
         let card = Self::read(&mut Reader::new(bytes))?;
         let signed = [TAG, &card.fields()].concat();
-        card.identity
-            .verify(&signed, &card.signature)
-            .map_err(|_| CardError::Signature)?;
+        card.identity.verify(&signed, &card.signature).map_err(|_| CardError::Signature)?;
         Ok(card)
     }
 
@@ -175,9 +166,7 @@ impl Card {
         }
         let identity = reader.bytes(32).ok_or(CardError::Length)?;
         let identity = identity.try_into().map_err(|_| CardError::IdentityKey)?;
-        let sealing = reader
-            .bytes(SEALING_PUBLIC_KEYS_LEN)
-            .ok_or(CardError::Length)?;
+        let sealing = reader.bytes(SEALING_PUBLIC_KEYS_LEN).ok_or(CardError::Length)?;
         let sealing = sealing.try_into()?;
         let issued = UnixTime(reader.u64().ok_or(CardError::Length)?);
         let expires = UnixTime(reader.u64().ok_or(CardError::Length)?);
@@ -186,14 +175,7 @@ impl Card {
         }
         let signature = Signature::from_bytes(*reader.array().ok_or(CardError::Length)?);
         let id = CardId::of(&fields(&identity, &sealing, issued, expires), &signature);
-        Ok(Self {
-            identity,
-            sealing,
-            issued,
-            expires,
-            signature,
-            id,
-        })
+        Ok(Self { identity, sealing, issued, expires, signature, id })
     }
 
     fn fields(&self) -> Vec<u8> {
@@ -203,11 +185,8 @@ impl Card {
 
 impl CardId {
     fn of(fields: &[u8], signature: &Signature) -> Self {
-        let hash = Sha256::new()
-            .chain_update(ID_TAG)
-            .chain_update(fields)
-            .chain_update(signature.as_bytes())
-            .finalize();
+        let hash =
+            Sha256::new().chain_update(ID_TAG).chain_update(fields).chain_update(signature.as_bytes()).finalize();
         let mut id = [0; Self::LEN];
         id.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
         Self(id)
@@ -221,12 +200,7 @@ impl From<SealingKeyError> for CardError {
 }
 
 /// Everything before the signature.
-fn fields(
-    identity: &IdentityPublicKey,
-    sealing: &SealingPublicKeys,
-    issued: UnixTime,
-    expires: UnixTime,
-) -> Vec<u8> {
+fn fields(identity: &IdentityPublicKey, sealing: &SealingPublicKeys, issued: UnixTime, expires: UnixTime) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(CARD_LEN);
     bytes.push(VERSION);
     bytes.extend_from_slice(identity.as_bytes());

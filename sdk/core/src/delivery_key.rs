@@ -54,10 +54,7 @@ impl DeliveryKey {
 
     /// What the relay keeps of this key for the mailbox at `address`.
     pub fn hash(&self, address: &Address) -> DeliveryKeyHash {
-        let hash = Sha256::new()
-            .chain_update(TAG)
-            .chain_update(address.as_bytes())
-            .chain_update(self.0);
+        let hash = Sha256::new().chain_update(TAG).chain_update(address.as_bytes()).chain_update(self.0);
         DeliveryKeyHash(hash.finalize().into())
     }
 }
@@ -75,10 +72,7 @@ impl TryFrom<&[u8]> for DeliveryKey {
     fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
         match bytes.try_into() {
             Ok(bytes) => Ok(Self(bytes)),
-            Err(_) => Err(LengthError {
-                what: "delivery key",
-                expected: 32,
-            }),
+            Err(_) => Err(LengthError { what: "delivery key", expected: 32 }),
         }
     }
 }
@@ -89,10 +83,7 @@ impl TryFrom<&[u8]> for DeliveryKeyHash {
     fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
         match bytes.try_into() {
             Ok(bytes) => Ok(Self(bytes)),
-            Err(_) => Err(LengthError {
-                what: "delivery key hash",
-                expected: 32,
-            }),
+            Err(_) => Err(LengthError { what: "delivery key hash", expected: 32 }),
         }
     }
 }

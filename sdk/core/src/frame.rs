@@ -6,10 +6,7 @@
 use thiserror::Error;
 
 use crate::reader::Reader;
-use crate::{
-    CARD_LEN, Card, CardError, Introduction, Invite, InviteError, MAX_TEXT_LEN, Message, MessageId,
-    UnixTime,
-};
+use crate::{CARD_LEN, Card, CardError, Introduction, Invite, InviteError, MAX_TEXT_LEN, Message, MessageId, UnixTime};
 
 const VERSION: u8 = 0x01;
 const CONTENT_TYPE: u8 = 0x01;
@@ -78,14 +75,11 @@ pub(crate) fn encode(message: &Message) -> Vec<u8> {
 /// How long the frame of a message is in bytes, apart from its body.
 pub(crate) fn len_without_body(message: &Message) -> usize {
     let field = |len: usize| FIELD_HEAD_LEN + len;
-    let name = if message.name.is_empty() {
-        0
-    } else {
-        field(message.name.len())
-    };
-    let introduction = message.introduction.as_ref().map_or(0, |introduction| {
-        field(introduction.invite.to_link().len()) + field(CARD_LEN)
-    });
+    let name = if message.name.is_empty() { 0 } else { field(message.name.len()) };
+    let introduction = message
+        .introduction
+        .as_ref()
+        .map_or(0, |introduction| field(introduction.invite.to_link().len()) + field(CARD_LEN));
     HEAD_LEN + field(message.content_type.len()) + name + field(0) + introduction
 }
 
@@ -102,11 +96,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Message, FrameError> {
         id,
         sent_at,
         content_type: text(fields.content_type.ok_or(FrameError::MissingField)?)?,
-        name: fields
-            .name
-            .map(non_empty_text)
-            .transpose()?
-            .unwrap_or_default(),
+        name: fields.name.map(non_empty_text).transpose()?.unwrap_or_default(),
         body: fields.body.ok_or(FrameError::MissingField)?.to_vec(),
         introduction: introduction(fields.invite, fields.card)?,
     })
@@ -156,25 +146,16 @@ fn text(bytes: &[u8]) -> Result<String, FrameError> {
 }
 
 fn non_empty_text(bytes: &[u8]) -> Result<String, FrameError> {
-    if bytes.is_empty() {
-        Err(FrameError::Text)
-    } else {
-        text(bytes)
-    }
+    if bytes.is_empty() { Err(FrameError::Text) } else { text(bytes) }
 }
 
-fn introduction(
-    invite: Option<&[u8]>,
-    card: Option<&[u8]>,
-) -> Result<Option<Introduction>, FrameError> {
+fn introduction(invite: Option<&[u8]>, card: Option<&[u8]>) -> Result<Option<Introduction>, FrameError> {
     let (invite, card) = match (invite, card) {
         (None, None) => return Ok(None),
         (Some(invite), Some(card)) => (invite, card),
         _ => return Err(FrameError::MissingField),
     };
-    let invite: Invite = std::str::from_utf8(invite)
-        .map_err(|_| InviteError::Scheme)?
-        .parse()?;
+    let invite: Invite = std::str::from_utf8(invite).map_err(|_| InviteError::Scheme)?.parse()?;
     let card = Card::parse(card)?;
     if invite.address != card.address() {
         return Err(FrameError::Introduction);

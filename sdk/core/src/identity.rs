@@ -89,9 +89,7 @@ impl IdentityPublicKey {
     /// [`BadSignature`] if it is not this key's over exactly these bytes.
     pub fn verify(&self, bytes: &[u8], signature: &Signature) -> Result<(), BadSignature> {
         let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-        self.0
-            .verify_strict(bytes, &signature)
-            .map_err(|_| BadSignature)
+        self.0.verify_strict(bytes, &signature).map_err(|_| BadSignature)
     }
 }
 

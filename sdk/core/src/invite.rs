@@ -4,9 +4,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{
-    Address, AddressError, DeliveryKey, DeliveryKeyError, QrError, RelayHost, RelayHostError, qr,
-};
+use crate::{Address, AddressError, DeliveryKey, DeliveryKeyError, QrError, RelayHost, RelayHostError, qr};
 
 const SCHEME: &str = "sealpost://";
 
@@ -48,16 +46,8 @@ pub enum InviteError {
 impl Invite {
     /// The link `sealpost://host[:port]/sp1…#key`. The key stands in the fragment, which browsers send to no server.
     pub fn to_link(&self) -> String {
-        let Self {
-            relay,
-            address,
-            delivery_key,
-        } = self;
-        format!(
-            "{SCHEME}{relay}/{}#{}",
-            address.to_text(),
-            delivery_key.to_text()
-        )
+        let Self { relay, address, delivery_key } = self;
+        format!("{SCHEME}{relay}/{}#{}", address.to_text(), delivery_key.to_text())
     }
 
     /// The link as a QR code for a terminal: lines of half blocks, light modules drawn, for light text on a dark ground.
@@ -76,11 +66,7 @@ impl FromStr for Invite {
         let rest = text.strip_prefix(SCHEME).ok_or(InviteError::Scheme)?;
         let (relay, rest) = rest.split_once('/').ok_or(InviteError::MissingAddress)?;
         let (address, key) = rest.split_once('#').ok_or(InviteError::MissingKey)?;
-        Ok(Self {
-            relay: relay.parse()?,
-            address: address.parse()?,
-            delivery_key: DeliveryKey::from_text(key)?,
-        })
+        Ok(Self { relay: relay.parse()?, address: address.parse()?, delivery_key: DeliveryKey::from_text(key)? })
     }
 }
 

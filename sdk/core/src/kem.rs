@@ -44,13 +44,9 @@ pub(crate) fn seal<K: Kem>(
     plaintext: impl FnOnce(&[u8], &mut dyn CryptoRng) -> Result<Zeroizing<Vec<u8>>, UnusableKey>,
 ) -> Result<Sealed, UnusableKey> {
     let recipient = K::PublicKey::from_bytes(recipient).map_err(|_| UnusableKey)?;
-    let (enc, mut context) = hpke::setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, K>(
-        &OpModeS::Base,
-        &recipient,
-        info,
-        rng,
-    )
-    .map_err(|_| UnusableKey)?;
+    let (enc, mut context) =
+        hpke::setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, K>(&OpModeS::Base, &recipient, info, rng)
+            .map_err(|_| UnusableKey)?;
     let enc = enc.to_bytes().to_vec();
     let plaintext = plaintext(&enc, rng)?;
     let ciphertext = context.seal(&plaintext, aad).map_err(|_| UnusableKey)?;
@@ -66,14 +62,8 @@ pub(crate) fn open<K: Kem>(
     ciphertext: &[u8],
 ) -> Option<Zeroizing<Vec<u8>>> {
     let enc = K::EncappedKey::from_bytes(enc).ok()?;
-    let plaintext = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, K>(
-        &OpModeR::Base,
-        secret,
-        &enc,
-        info,
-        ciphertext,
-        aad,
-    );
+    let plaintext =
+        hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, K>(&OpModeR::Base, secret, &enc, info, ciphertext, aad);
     plaintext.ok().map(Zeroizing::new)
 }
 
@@ -87,20 +77,16 @@ pub(crate) fn authenticate(
 ) -> Result<Sealed, UnusableKey> {
     let (secret, public) = sender;
     let mode = OpModeS::Auth((secret.clone(), x25519_key(public)?));
-    let (enc, ciphertext) =
-        hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519>(
-            &mode,
-            &x25519_key(recipient)?,
-            info,
-            &[],
-            aad,
-            &mut rng,
-        )
-        .map_err(|_| UnusableKey)?;
-    Ok(Sealed {
-        enc: enc.to_bytes().to_vec(),
-        ciphertext,
-    })
+    let (enc, ciphertext) = hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519>(
+        &mode,
+        &x25519_key(recipient)?,
+        info,
+        &[],
+        aad,
+        &mut rng,
+    )
+    .map_err(|_| UnusableKey)?;
+    Ok(Sealed { enc: enc.to_bytes().to_vec(), ciphertext })
 }
 
 /// Whether the holder of the sender's key, or of the recipient's, authenticated `aad`.
@@ -112,10 +98,7 @@ pub(crate) fn is_authentic(
     aad: &[u8],
     tag: &[u8; TAG_LEN],
 ) -> bool {
-    let (Ok(sender), Ok(enc)) = (
-        x25519_key(sender),
-        <X25519 as Kem>::EncappedKey::from_bytes(enc),
-    ) else {
+    let (Ok(sender), Ok(enc)) = (x25519_key(sender), <X25519 as Kem>::EncappedKey::from_bytes(enc)) else {
         return false;
     };
     hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519>(

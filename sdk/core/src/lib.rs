@@ -59,9 +59,7 @@ pub use qr::QrError;
 pub use rand_core;
 pub use relay_host::{DEFAULT_PORT, RelayHost, RelayHostError};
 pub use seal::{OpenError, SealError, SealedBody, SenderKeys, Suite, Unverified};
-pub use sealing_keys::{
-    SEALING_KEYS_LEN, SEALING_PUBLIC_KEYS_LEN, SealingKeyError, SealingKeys, SealingPublicKeys,
-};
+pub use sealing_keys::{SEALING_KEYS_LEN, SEALING_PUBLIC_KEYS_LEN, SealingKeyError, SealingKeys, SealingPublicKeys};
 pub use sequence::Sequence;
 pub use size_class::{SIZE_CLASSES, smallest_class};
 pub use time::{Hour, UnixTime};

@@ -35,10 +35,7 @@ pub fn pad(data: &mut Vec<u8>, len: usize) -> Result<(), PaddingError> {
 /// # Errors
 /// [`PaddingError::Malformed`] unless `padded` ends in 0x80 and any number of zeros.
 pub fn unpad(padded: &[u8]) -> Result<&[u8], PaddingError> {
-    let end = padded
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .ok_or(PaddingError::Malformed)?;
+    let end = padded.iter().rposition(|byte| *byte != 0).ok_or(PaddingError::Malformed)?;
     match padded.split_at_checked(end) {
         Some((data, [MARK, ..])) => Ok(data),
         _ => Err(PaddingError::Malformed),
@@ -67,14 +64,7 @@ mod tests {
 
     #[test]
     fn anything_but_a_mark_and_zeros_is_refused() {
-        for padded in [
-            &[][..],
-            &[0],
-            &[0, 0, 0],
-            &[0x80, 1],
-            &[0x81, 0],
-            &[1, 2, 3],
-        ] {
+        for padded in [&[][..], &[0], &[0, 0, 0], &[0x80, 1], &[0x81, 0], &[1, 2, 3]] {
             assert_eq!(unpad(padded), Err(PaddingError::Malformed));
         }
     }

@@ -59,23 +59,11 @@ pub enum ProofError {
 
 impl Proof {
     /// Makes a proof. `nonce` must be fresh.
-    pub fn sign(
-        key: &IdentityKey,
-        audience: &Audience,
-        operation: Operation,
-        time: UnixTime,
-        nonce: Nonce,
-    ) -> Self {
+    pub fn sign(key: &IdentityKey, audience: &Audience, operation: Operation, time: UnixTime, nonce: Nonce) -> Self {
         let public_key = key.public();
         let bytes = signed_bytes(audience, &public_key.address(), operation, time, &nonce);
         let signature = key.sign(&bytes);
-        Self {
-            audience: audience.clone(),
-            public_key,
-            time,
-            nonce,
-            signature,
-        }
+        Self { audience: audience.clone(), public_key, time, nonce, signature }
     }
 
     /// Checks the proof, cheap things first, and gives the address whose owner made it. That the nonce is new remains to

@@ -4,10 +4,7 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::kem::{
-    self, X_WING_PUBLIC_LEN, X_WING_SEED_LEN, X25519, X25519_KEY_LEN, X25519Secret, XWing,
-    XWingSecret,
-};
+use crate::kem::{self, X_WING_PUBLIC_LEN, X_WING_SEED_LEN, X25519, X25519_KEY_LEN, X25519Secret, XWing, XWingSecret};
 
 /// The length of [`SealingKeys`] in storage, in bytes.
 pub const SEALING_KEYS_LEN: usize = X25519_KEY_LEN + X_WING_SEED_LEN;
@@ -111,10 +108,7 @@ impl TryFrom<&[u8]> for SealingPublicKeys {
         if !kem::is_x_wing_public(x_wing) {
             return Err(SealingKeyError::XWing);
         }
-        Ok(Self {
-            x25519: *x25519,
-            x_wing: Box::new(*x_wing),
-        })
+        Ok(Self { x25519: *x25519, x_wing: Box::new(*x_wing) })
     }
 }
 

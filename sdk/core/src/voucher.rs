@@ -48,18 +48,9 @@ pub enum VoucherError {
 
 impl Voucher {
     /// Issues a voucher for the relay of this name; it is refused from the first second of `expires`.
-    pub fn issue(
-        operator: &IdentityKey,
-        audience: &Audience,
-        id: VoucherId,
-        expires: Hour,
-    ) -> Self {
+    pub fn issue(operator: &IdentityKey, audience: &Audience, id: VoucherId, expires: Hour) -> Self {
         let signature = operator.sign(&signed_bytes(audience, &id, expires));
-        Self {
-            id,
-            expires,
-            signature,
-        }
+        Self { id, expires, signature }
     }
 
     /// Reads a voucher's bytes; its signature is checked by [`Voucher::verify`].
@@ -105,15 +96,9 @@ impl Voucher {
         }
         let is_for = |audience| {
             let bytes = signed_bytes(audience, &self.id, self.expires);
-            operators
-                .iter()
-                .any(|operator| operator.verify(&bytes, &self.signature).is_ok())
+            operators.iter().any(|operator| operator.verify(&bytes, &self.signature).is_ok())
         };
-        if accepted.iter().any(is_for) {
-            Ok(())
-        } else {
-            Err(VoucherError::BadSignature)
-        }
+        if accepted.iter().any(is_for) { Ok(()) } else { Err(VoucherError::BadSignature) }
     }
 
     /// What the relay remembers once it is used.

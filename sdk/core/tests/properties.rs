@@ -10,10 +10,7 @@
 #[path = "../examples/make-vectors/areas/drbg.rs"]
 mod drbg;
 #[path = "../examples/make-vectors/areas/people.rs"]
-#[expect(
-    dead_code,
-    reason = "shared with the generator of the vectors, which needs more of it"
-)]
+#[expect(dead_code, reason = "shared with the generator of the vectors, which needs more of it")]
 mod people;
 
 use std::sync::LazyLock;

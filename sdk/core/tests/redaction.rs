@@ -1,17 +1,10 @@
 //! Nothing that names or opens anything can be printed by accident.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests stop at the first thing that is wrong"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests stop at the first thing that is wrong")]
 
 #[path = "../examples/make-vectors/areas/drbg.rs"]
 mod drbg;
 #[path = "../examples/make-vectors/areas/people.rs"]
-#[expect(
-    dead_code,
-    reason = "shared with the generator of the vectors, which needs more of it"
-)]
+#[expect(dead_code, reason = "shared with the generator of the vectors, which needs more of it")]
 mod people;
 
 use std::fmt::Debug;
@@ -32,27 +25,11 @@ fn debug_shows_the_type_and_nothing_else() {
         content_type: String::new(),
         name: "secret.txt".into(),
         body: b"secret".to_vec(),
-        introduction: Some(Introduction {
-            invite: person.invite(),
-            card: person.card.clone(),
-        }),
+        introduction: Some(Introduction { invite: person.invite(), card: person.card.clone() }),
     };
     let body = seal_body(Suite::X25519, &message, &SIZE_CLASSES, rng).unwrap();
-    let envelope = seal(
-        Suite::X25519,
-        &person.sender(),
-        &person.card,
-        &message,
-        &SIZE_CLASSES,
-        rng,
-    )
-    .unwrap();
-    let opened = open(
-        &envelope,
-        &person.address(),
-        std::slice::from_ref(&person.keys),
-    )
-    .unwrap();
+    let envelope = seal(Suite::X25519, &person.sender(), &person.card, &message, &SIZE_CLASSES, rng).unwrap();
+    let opened = open(&envelope, &person.address(), std::slice::from_ref(&person.keys)).unwrap();
     let nonce = Nonce::generate(rng);
     let relay = audience("relay.example.org");
     let proof = Proof::sign(&person.identity, &relay, Operation::OpenMailbox, NOW, nonce);
@@ -90,11 +67,7 @@ fn debug_shows_the_type_and_nothing_else() {
 fn an_invite_becomes_a_qr_code_of_half_blocks() {
     let qr = Person::new("alice").invite().to_qr().unwrap();
     let lines: Vec<_> = qr.lines().collect();
-    assert!(
-        lines
-            .iter()
-            .all(|line| line.chars().all(|it| "█▀▄ ".contains(it)))
-    );
+    assert!(lines.iter().all(|line| line.chars().all(|it| "█▀▄ ".contains(it))));
     let width = lines[0].chars().count();
     assert!(lines.iter().all(|line| line.chars().count() == width));
     assert_eq!(lines.len(), width.div_ceil(2));

@@ -9,16 +9,12 @@
 #[path = "../examples/make-vectors/areas/drbg.rs"]
 mod drbg;
 #[path = "../examples/make-vectors/areas/people.rs"]
-#[expect(
-    dead_code,
-    reason = "shared with the generator of the vectors, which needs more of it"
-)]
+#[expect(dead_code, reason = "shared with the generator of the vectors, which needs more of it")]
 mod people;
 
 use sealpost_core::seal::{max_body_len, open, seal, seal_body, seal_header};
 use sealpost_core::{
-    Card, Introduction, Message, MessageId, OpenError, SIZE_CLASSES, SealError, SealingPublicKeys,
-    SenderKeys, Suite,
+    Card, Introduction, Message, MessageId, OpenError, SIZE_CLASSES, SealError, SealingPublicKeys, SenderKeys, Suite,
 };
 
 use drbg::Drbg;
@@ -38,20 +34,8 @@ fn message(body: &[u8]) -> Message {
     }
 }
 
-fn seal_hello(
-    suite: Suite,
-    from: &Person,
-    to: &Card,
-    message: &Message,
-) -> Result<Vec<u8>, SealError> {
-    seal(
-        suite,
-        &from.sender(),
-        to,
-        message,
-        &SIZE_CLASSES,
-        &mut Drbg::new("sealing"),
-    )
+fn seal_hello(suite: Suite, from: &Person, to: &Card, message: &Message) -> Result<Vec<u8>, SealError> {
+    seal(suite, &from.sender(), to, message, &SIZE_CLASSES, &mut Drbg::new("sealing"))
 }
 
 #[test]
@@ -63,8 +47,7 @@ fn no_single_byte_can_be_changed() {
         for at in 0..envelope.len() {
             let mut changed = envelope.clone();
             changed[at] ^= 0x80;
-            let received =
-                open(&changed, &bob.address(), &keys).and_then(|it| it.verify(&alice.card, NOW));
+            let received = open(&changed, &bob.address(), &keys).and_then(|it| it.verify(&alice.card, NOW));
             assert!(received.is_err(), "{suite:?}, byte {at}");
         }
     }
@@ -73,14 +56,10 @@ fn no_single_byte_can_be_changed() {
 #[test]
 fn the_capacities_are_as_specified() {
     // A frame without texts takes 35 bytes besides the body, its padding at least one.
-    let empty = Message {
-        content_type: String::new(),
-        ..message(b"")
-    };
-    for (suite, expected) in [
-        (Suite::XWing, [0, 707, 2_755, 15_043, 64_195]),
-        (Suite::X25519, [771, 1_795, 3_843, 16_131, 65_283]),
-    ] {
+    let empty = Message { content_type: String::new(), ..message(b"") };
+    for (suite, expected) in
+        [(Suite::XWing, [0, 707, 2_755, 15_043, 64_195]), (Suite::X25519, [771, 1_795, 3_843, 16_131, 65_283])]
+    {
         let capacities = SIZE_CLASSES.map(|class| max_body_len(suite, &[class], &empty));
         assert_eq!(capacities, expected, "{suite:?}");
     }
@@ -97,14 +76,7 @@ fn a_body_that_fits_no_class_is_refused_with_what_would_fit() {
         assert!(seal_hello(suite, &alice, &bob.card, &message(&vec![0; max_body])).is_ok());
     }
     let rng = &mut Drbg::new("no classes");
-    let refused = seal(
-        Suite::X25519,
-        &alice.sender(),
-        &bob.card,
-        &message(b""),
-        &[],
-        rng,
-    );
+    let refused = seal(Suite::X25519, &alice.sender(), &bob.card, &message(b""), &[], rng);
     assert_eq!(refused, Err(SealError::TooLarge { max_body: 0 }));
 }
 
@@ -112,38 +84,19 @@ fn a_body_that_fits_no_class_is_refused_with_what_would_fit() {
 fn long_texts_are_refused() {
     let (alice, bob) = (Person::new("alice"), Person::new("bob"));
     let long = "x".repeat(256);
-    let named = Message {
-        name: long.clone(),
-        ..message(b"")
-    };
-    let typed = Message {
-        content_type: long,
-        ..message(b"")
-    };
+    let named = Message { name: long.clone(), ..message(b"") };
+    let typed = Message { content_type: long, ..message(b"") };
     for message in [named, typed] {
-        assert_eq!(
-            seal_hello(Suite::X25519, &alice, &bob.card, &message),
-            Err(SealError::Text)
-        );
+        assert_eq!(seal_hello(Suite::X25519, &alice, &bob.card, &message), Err(SealError::Text));
     }
 }
 
 #[test]
 fn an_introduction_introduces_nobody_but_the_sender() {
-    let (alice, bob, carol) = (
-        Person::new("alice"),
-        Person::new("bob"),
-        Person::new("carol"),
-    );
+    let (alice, bob, carol) = (Person::new("alice"), Person::new("bob"), Person::new("carol"));
     for (invited, carded) in [(&carol, &carol), (&carol, &alice), (&alice, &carol)] {
-        let introduction = Introduction {
-            invite: invited.invite(),
-            card: carded.card.clone(),
-        };
-        let message = Message {
-            introduction: Some(introduction),
-            ..message(b"")
-        };
+        let introduction = Introduction { invite: invited.invite(), card: carded.card.clone() };
+        let message = Message { introduction: Some(introduction), ..message(b"") };
         let refused = seal_hello(Suite::X25519, &alice, &bob.card, &message);
         assert_eq!(refused, Err(SealError::Introduction));
     }
@@ -152,10 +105,7 @@ fn an_introduction_introduces_nobody_but_the_sender() {
 #[test]
 fn the_senders_keys_are_the_cards() {
     let (alice, bob) = (Person::new("alice"), Person::new("bob"));
-    assert_eq!(
-        SenderKeys::new(&alice.card, &bob.keys).err(),
-        Some(SealError::KeyMismatch)
-    );
+    assert_eq!(SenderKeys::new(&alice.card, &bob.keys).err(), Some(SealError::KeyMismatch));
 }
 
 #[test]
@@ -176,12 +126,7 @@ fn an_envelope_to_oneself_opens() {
     let alice = Person::new("alice");
     for suite in SUITES {
         let envelope = seal_hello(suite, &alice, &alice.card, &message(b"Note")).unwrap();
-        let opened = open(
-            &envelope,
-            &alice.address(),
-            std::slice::from_ref(&alice.keys),
-        )
-        .unwrap();
+        let opened = open(&envelope, &alice.address(), std::slice::from_ref(&alice.keys)).unwrap();
         assert!(opened.verify(&alice.card, NOW).unwrap().body == b"Note");
     }
 }
@@ -189,14 +134,8 @@ fn an_envelope_to_oneself_opens() {
 #[test]
 fn the_introduction_can_be_read_before_the_sender_is_verified() {
     let (alice, bob) = (Person::new("alice"), Person::new("bob"));
-    let introduction = Introduction {
-        invite: alice.invite(),
-        card: alice.card.clone(),
-    };
-    let message = Message {
-        introduction: Some(introduction),
-        ..message(b"I am Alice")
-    };
+    let introduction = Introduction { invite: alice.invite(), card: alice.card.clone() };
+    let message = Message { introduction: Some(introduction), ..message(b"I am Alice") };
     let envelope = seal_hello(Suite::XWing, &alice, &bob.card, &message).unwrap();
     let opened = open(&envelope, &bob.address(), std::slice::from_ref(&bob.keys)).unwrap();
     let card = opened.introduction().unwrap().card.clone();
@@ -209,8 +148,7 @@ fn bodies_and_headers_of_different_calls_do_not_mix() {
     let (alice, bob) = (Person::new("alice"), Person::new("bob"));
     let rng = &mut Drbg::new("mix");
     for suite in SUITES {
-        let [one, two] = [b"one", b"two"]
-            .map(|text| seal_body(suite, &message(text), &SIZE_CLASSES, rng).unwrap());
+        let [one, two] = [b"one", b"two"].map(|text| seal_body(suite, &message(text), &SIZE_CLASSES, rng).unwrap());
         let header = seal_header(&alice.sender(), &bob.card, &one, rng).unwrap();
         let mixed = [&header, two.as_bytes()].concat();
         let opened = open(&mixed, &bob.address(), std::slice::from_ref(&bob.keys));

@@ -105,10 +105,12 @@ impl Device {
         &self.delivery_keys
     }
 
-    /// What to give to somebody who may write: the relay, the address, and the newest delivery key. `None` if there is
-    /// no delivery key left.
+    /// What to give to somebody who may write: the relay, the address, and the delivery key that holds longest (of
+    /// several without an end, the newest). `None` if there is no delivery key left.
     pub fn invite(&self, relay: &RelayHost) -> Option<Invite> {
-        let grant = self.delivery_keys.first()?;
+        let lasts = |grant: &&DeliveryGrant| grant.expires.map_or(u32::MAX, |hour| hour.0);
+        // Newest first; of equals, the last maximum is taken.
+        let grant = self.delivery_keys.iter().rev().max_by_key(lasts)?;
         Some(Invite { relay: relay.clone(), address: self.address(), delivery_key: grant.key.clone() })
     }
 
@@ -227,6 +229,17 @@ mod tests {
         assert!(copy.card() == device.card());
         assert_eq!(copy.delivery_keys(), device.delivery_keys());
         assert_eq!(copy.to_json().unwrap(), device.to_json().unwrap());
+    }
+
+    #[test]
+    fn an_invite_holds_the_key_that_holds_longest() {
+        let host: RelayHost = "relay.example.org".parse().unwrap();
+        let mut device = device();
+        let for_ever = device.invite(&host).unwrap().delivery_key;
+        device.add_delivery_key(&mut rand::rng(), Some(Hour(500_500))).unwrap();
+        assert!(device.invite(&host).unwrap().delivery_key.as_bytes() == for_ever.as_bytes());
+        let newest = device.add_delivery_key(&mut rand::rng(), None).unwrap();
+        assert!(device.invite(&host).unwrap().delivery_key.as_bytes() == newest.as_bytes());
     }
 
     #[test]

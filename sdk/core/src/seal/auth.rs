@@ -3,9 +3,7 @@
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
-use crate::kem::{
-    self, Sealed, TAG_LEN, UnusableKey, X25519_ENC_LEN, X25519_KEY_LEN, X25519Secret,
-};
+use crate::kem::{self, Sealed, TAG_LEN, UnusableKey, X25519_ENC_LEN, X25519_KEY_LEN, X25519Secret};
 use crate::{Address, CardId};
 
 use super::Suite;
@@ -34,13 +32,7 @@ pub(super) struct Parties {
 }
 
 impl Transcript {
-    pub(super) fn new(
-        suite: Suite,
-        parties: &Parties,
-        enc: &[u8],
-        body: &[u8],
-        body_hash: &[u8; 32],
-    ) -> Self {
+    pub(super) fn new(suite: Suite, parties: &Parties, enc: &[u8], body: &[u8], body_hash: &[u8; 32]) -> Self {
         let commitment = body.get(..COMMITMENT_LEN).unwrap_or_default();
         let bytes = [
             TAG,

@@ -52,12 +52,9 @@ pub fn seal_body(
     rng: &mut impl CryptoRng,
 ) -> Result<SealedBody, SealError> {
     let frame = Zeroizing::new(message.to_frame()?);
-    let too_large = || SealError::TooLarge {
-        max_body: max_body_len(suite, classes, message),
-    };
+    let too_large = || SealError::TooLarge { max_body: max_body_len(suite, classes, message) };
     // One byte more for the padding, which is never empty.
-    let class =
-        smallest_class(suite.overhead() + frame.len() + 1, classes).ok_or_else(too_large)?;
+    let class = smallest_class(suite.overhead() + frame.len() + 1, classes).ok_or_else(too_large)?;
     let padded_len = class - suite.overhead();
 
     let mut content_key = ContentKey([0; CONTENT_KEY_LEN]);
@@ -107,29 +104,16 @@ impl SealedBody {
 }
 
 /// Decrypts a body with the content key from its header.
-pub(super) fn open_body(
-    suite: Suite,
-    content_key: &ContentKey,
-    body: &[u8],
-) -> Result<Message, OpenError> {
+pub(super) fn open_body(suite: Suite, content_key: &ContentKey, body: &[u8]) -> Result<Message, OpenError> {
     let keys = BodyKeys::derive(suite, content_key).ok_or(OpenError::BodyCorrupted)?;
-    let (commitment, ciphertext) = body
-        .split_first_chunk::<COMMITMENT_LEN>()
-        .ok_or(OpenError::Length)?;
+    let (commitment, ciphertext) = body.split_first_chunk::<COMMITMENT_LEN>().ok_or(OpenError::Length)?;
     if !bool::from(keys.commitment.ct_eq(commitment)) {
         return Err(OpenError::CommitmentMismatch);
     }
-    let (ciphertext, tag) = ciphertext
-        .split_last_chunk::<TAG_LEN>()
-        .ok_or(OpenError::Length)?;
+    let (ciphertext, tag) = ciphertext.split_last_chunk::<TAG_LEN>().ok_or(OpenError::Length)?;
     let mut padded = Zeroizing::new(ciphertext.to_vec());
     ChaCha20Poly1305::new(&(*keys.key).into())
-        .decrypt_inout_detached(
-            &NONCE.into(),
-            &[],
-            InOutBuf::from(padded.as_mut_slice()),
-            &Tag::from(*tag),
-        )
+        .decrypt_inout_detached(&NONCE.into(), &[], InOutBuf::from(padded.as_mut_slice()), &Tag::from(*tag))
         .map_err(|_| OpenError::BodyCorrupted)?;
     let frame = padding::unpad(&padded).map_err(|_| OpenError::Padding)?;
     Ok(Message::from_frame(frame)?)
@@ -140,12 +124,7 @@ pub(super) fn body_hash(body: &[u8]) -> [u8; 32] {
 }
 
 /// `commitment ‖ ciphertext ‖ tag`; `None` if the frame and its padding do not fit.
-fn encrypt(
-    suite: Suite,
-    content_key: &ContentKey,
-    frame: &[u8],
-    padded_len: usize,
-) -> Option<Vec<u8>> {
+fn encrypt(suite: Suite, content_key: &ContentKey, frame: &[u8], padded_len: usize) -> Option<Vec<u8>> {
     let keys = BodyKeys::derive(suite, content_key)?;
     let mut padded = Zeroizing::new(Vec::with_capacity(padded_len));
     padded.extend_from_slice(frame);
@@ -159,14 +138,9 @@ fn encrypt(
 impl BodyKeys {
     fn derive(suite: Suite, content_key: &ContentKey) -> Option<Self> {
         let hkdf = Hkdf::<Sha256>::new(None, &content_key.0);
-        let mut keys = Self {
-            key: Zeroizing::new([0; 32]),
-            commitment: [0; COMMITMENT_LEN],
-        };
-        hkdf.expand_multi_info(&[KEY_INFO, &[suite.code()]], keys.key.as_mut_slice())
-            .ok()?;
-        hkdf.expand_multi_info(&[COMMITMENT_INFO, &[suite.code()]], &mut keys.commitment)
-            .ok()?;
+        let mut keys = Self { key: Zeroizing::new([0; 32]), commitment: [0; COMMITMENT_LEN] };
+        hkdf.expand_multi_info(&[KEY_INFO, &[suite.code()]], keys.key.as_mut_slice()).ok()?;
+        hkdf.expand_multi_info(&[COMMITMENT_INFO, &[suite.code()]], &mut keys.commitment).ok()?;
         Some(keys)
     }
 }

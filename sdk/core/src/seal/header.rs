@@ -14,8 +14,7 @@ use super::{SealError, Suite};
 const INFO: &[u8] = b"sealpost/v1/header";
 
 /// Content key, sender's address and card, authentication.
-pub(super) const HEADER_PLAINTEXT_LEN: usize =
-    CONTENT_KEY_LEN + Address::LEN + CardId::LEN + X25519_ENC_LEN + TAG_LEN;
+pub(super) const HEADER_PLAINTEXT_LEN: usize = CONTENT_KEY_LEN + Address::LEN + CardId::LEN + X25519_ENC_LEN + TAG_LEN;
 
 /// The sender's card and the secret keys that belong to it.
 #[derive(Clone, Copy)]
@@ -46,17 +45,11 @@ pub fn seal_header(
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SealError> {
     let suite = body.suite();
-    if body
-        .introduces()
-        .is_some_and(|address| address != sender.address())
-    {
+    if body.introduces().is_some_and(|address| address != sender.address()) {
         return Err(SealError::Introduction);
     }
-    let parties = Parties {
-        recipient: recipient.address(),
-        sender: sender.card.address(),
-        sender_card: sender.card.id(),
-    };
+    let parties =
+        Parties { recipient: recipient.address(), sender: sender.card.address(), sender_card: sender.card.id() };
     let to = recipient.sealing_keys();
     let plaintext = |enc: &[u8], rng: &mut dyn CryptoRng| {
         let transcript = Transcript::new(suite, &parties, enc, body.as_bytes(), body.hash());
@@ -96,9 +89,7 @@ impl<'a> SenderKeys<'a> {
     /// # Errors
     /// [`SealError::KeyMismatch`] if the keys are not the card's.
     pub fn new(card: &'a Card, keys: &'a SealingKeys) -> Result<Self, SealError> {
-        if kem::public::<kem::X25519, X25519_KEY_LEN>(keys.x25519())
-            == *card.sealing_keys().x25519()
-        {
+        if kem::public::<kem::X25519, X25519_KEY_LEN>(keys.x25519()) == *card.sealing_keys().x25519() {
             Ok(Self { card, keys })
         } else {
             Err(SealError::KeyMismatch)
@@ -143,10 +134,7 @@ fn read(plaintext: &[u8]) -> Option<Header> {
         content_key: ContentKey(*reader.array()?),
         sender: Address::from_bytes(*reader.array()?),
         sender_card: CardId::from_bytes(*reader.array()?),
-        auth: Authentication {
-            enc: *reader.array()?,
-            tag: *reader.array()?,
-        },
+        auth: Authentication { enc: *reader.array()?, tag: *reader.array()? },
     };
     reader.is_empty().then_some(header)
 }

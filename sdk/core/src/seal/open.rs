@@ -25,63 +25,30 @@ pub struct Unverified {
 /// By the first check that failed: [`OpenError::Length`], [`OpenError::UnknownSuite`], [`OpenError::NotForThisKey`],
 /// [`OpenError::CommitmentMismatch`], [`OpenError::BodyCorrupted`], [`OpenError::Padding`], [`OpenError::Frame`], or
 /// [`OpenError::CardMismatch`] for an introduction of somebody else than the sender.
-pub fn open(
-    envelope: &[u8],
-    recipient: &Address,
-    keys: &[SealingKeys],
-) -> Result<Unverified, OpenError> {
+pub fn open(envelope: &[u8], recipient: &Address, keys: &[SealingKeys]) -> Result<Unverified, OpenError> {
     let mut reader = Reader::new(envelope);
     let suite = Suite::from_code(reader.u8().ok_or(OpenError::Length)?);
     let suite = suite.ok_or(OpenError::UnknownSuite)?;
     // Even an empty frame has a byte of padding.
-    let body_len = envelope
-        .len()
-        .checked_sub(suite.header_len())
-        .ok_or(OpenError::Length)?;
+    let body_len = envelope.len().checked_sub(suite.header_len()).ok_or(OpenError::Length)?;
     if envelope.len() <= suite.overhead() {
         return Err(OpenError::Length);
     }
     let enc = reader.bytes(suite.enc_len()).ok_or(OpenError::Length)?;
-    let ciphertext = reader
-        .bytes(HEADER_PLAINTEXT_LEN + TAG_LEN)
-        .ok_or(OpenError::Length)?;
+    let ciphertext = reader.bytes(HEADER_PLAINTEXT_LEN + TAG_LEN).ok_or(OpenError::Length)?;
     let body = reader.bytes(body_len).ok_or(OpenError::Length)?;
 
     let hash = body_hash(body);
-    let open_with = |keys| {
-        open_header(suite, recipient, keys, enc, ciphertext, &hash).map(|header| (header, keys))
-    };
-    let (header, keys) = keys
-        .iter()
-        .find_map(open_with)
-        .ok_or(OpenError::NotForThisKey)?;
-    let Header {
-        content_key,
-        sender,
-        sender_card,
-        auth,
-    } = header;
+    let open_with = |keys| open_header(suite, recipient, keys, enc, ciphertext, &hash).map(|header| (header, keys));
+    let (header, keys) = keys.iter().find_map(open_with).ok_or(OpenError::NotForThisKey)?;
+    let Header { content_key, sender, sender_card, auth } = header;
     let message = open_body(suite, &content_key, body)?;
-    if message
-        .introduction
-        .as_ref()
-        .is_some_and(|it| it.card.address() != sender)
-    {
+    if message.introduction.as_ref().is_some_and(|it| it.card.address() != sender) {
         return Err(OpenError::CardMismatch);
     }
-    let parties = Parties {
-        recipient: *recipient,
-        sender,
-        sender_card,
-    };
+    let parties = Parties { recipient: *recipient, sender, sender_card };
     let transcript = Transcript::new(suite, &parties, enc, body, &hash);
-    Ok(Unverified {
-        parties,
-        transcript,
-        auth,
-        key: keys.x25519().clone(),
-        message,
-    })
+    Ok(Unverified { parties, transcript, auth, key: keys.x25519().clone(), message })
 }
 
 impl Unverified {
@@ -113,12 +80,11 @@ impl Unverified {
         if card.id() != self.parties.sender_card {
             return Err(OpenError::UnknownCard);
         }
-        card.check(&self.parties.sender, now)
-            .map_err(|error| match error {
-                CardError::Expired => OpenError::CardExpired,
-                CardError::NotYetValid => OpenError::CardNotYetValid,
-                _ => OpenError::CardMismatch,
-            })?;
+        card.check(&self.parties.sender, now).map_err(|error| match error {
+            CardError::Expired => OpenError::CardExpired,
+            CardError::NotYetValid => OpenError::CardNotYetValid,
+            _ => OpenError::CardMismatch,
+        })?;
         let sender = card.sealing_keys().x25519();
         if self.transcript.is_authentic(&self.auth, &self.key, sender) {
             Ok(self.message)

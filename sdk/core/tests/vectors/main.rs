@@ -36,25 +36,16 @@ struct Case {
 fn the_files_are_what_the_generator_makes() {
     for (name, json) in areas::all() {
         let stored = fs::read_to_string(folder().join(name)).unwrap();
-        assert!(
-            stored == json,
-            "{name}: run `cargo run -p sealpost-core --example make-vectors`"
-        );
+        assert!(stored == json, "{name}: run `cargo run -p sealpost-core --example make-vectors`");
     }
 }
 
 #[test]
 fn no_file_is_without_a_generator() {
-    let generated: Vec<_> = areas::all()
-        .into_iter()
-        .map(|(name, _)| name.to_owned())
-        .collect();
+    let generated: Vec<_> = areas::all().into_iter().map(|(name, _)| name.to_owned()).collect();
     for entry in fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(
-            !name.ends_with(".json") || generated.contains(&name),
-            "{name}"
-        );
+        assert!(!name.ends_with(".json") || generated.contains(&name), "{name}");
     }
 }
 
@@ -75,11 +66,7 @@ fn every_case_holds() {
 /// A case may list more output than an operation gives: the values on the way.
 fn check(file: &str, case: &Case) {
     let place = format!("{file}: {}", case.name);
-    match (
-        operations::run(&case.op, &case.input),
-        &case.output,
-        &case.error,
-    ) {
+    match (operations::run(&case.op, &case.input), &case.output, &case.error) {
         (Ok(output), Some(expected), None) => {
             for (field, value) in &output {
                 assert_eq!(Some(value), expected.get(*field), "{place}: {field}");

@@ -5,9 +5,8 @@ use std::fmt::Debug;
 
 use sealpost_core::seal::open;
 use sealpost_core::{
-    Address, Audience, Card, DeliveryKey, Hour, IdentityKey, IdentityPublicKey, Introduction,
-    Invite, Message, MessageId, Nonce, Operation, Proof, SealingKeys, Signature, UnixTime, Voucher,
-    VoucherId, padding,
+    Address, Audience, Card, DeliveryKey, Hour, IdentityKey, IdentityPublicKey, Introduction, Invite, Message,
+    MessageId, Nonce, Operation, Proof, SealingKeys, Signature, UnixTime, Voucher, VoucherId, padding,
 };
 use serde_json::{Value, json};
 
@@ -46,11 +45,7 @@ pub(crate) fn run(op: &str, input: &BTreeMap<String, Value>) -> Result<Output, S
 fn address_of(input: &Input<'_>) -> Result<Output, String> {
     let key = IdentityPublicKey::try_from(&input.hex("public_key")[..]).map_err(name_of)?;
     let address = key.address();
-    Ok([
-        ("address", hex(address.as_bytes())),
-        ("text", json!(address.to_text())),
-    ]
-    .into())
+    Ok([("address", hex(address.as_bytes())), ("text", json!(address.to_text()))].into())
 }
 
 fn address_from_text(input: &Input<'_>) -> Result<Output, String> {
@@ -67,18 +62,8 @@ fn sign_proof(input: &Input<'_>) -> Output {
     let key = IdentityKey::from_seed(input.array("seed"));
     let nonce = Nonce::from_bytes(input.array("nonce"));
     let audience = input.text("audience").parse().unwrap();
-    let proof = Proof::sign(
-        &key,
-        &audience,
-        input.operation(),
-        input.time("time"),
-        nonce,
-    );
-    [
-        ("public_key", hex(proof.public_key.as_bytes())),
-        ("signature", hex(proof.signature.as_bytes())),
-    ]
-    .into()
+    let proof = Proof::sign(&key, &audience, input.operation(), input.time("time"), nonce);
+    [("public_key", hex(proof.public_key.as_bytes())), ("signature", hex(proof.signature.as_bytes()))].into()
 }
 
 fn verify_proof(input: &Input<'_>) -> Result<Output, String> {
@@ -90,12 +75,7 @@ fn verify_proof(input: &Input<'_>) -> Result<Output, String> {
         signature: Signature::from_bytes(input.array("signature")),
     };
     let address = proof
-        .verify(
-            &input.audiences(),
-            input.operation(),
-            input.time("now"),
-            input.number("tolerance_secs"),
-        )
+        .verify(&input.audiences(), input.operation(), input.time("now"), input.number("tolerance_secs"))
         .map_err(name_of)?;
     Ok([("address", hex(address.as_bytes()))].into())
 }
@@ -117,11 +97,7 @@ fn sign_card(input: &Input<'_>) -> Result<Output, String> {
     let sealing = SealingKeys::from_bytes(&input.array("sealing_keys")).public();
     let (issued, expires) = (input.time("issued"), input.time("expires"));
     let card = Card::sign(&key, &sealing, issued, expires).map_err(name_of)?;
-    Ok([
-        ("card", hex(&card.to_bytes())),
-        ("card_id", hex(card.id().as_bytes())),
-    ]
-    .into())
+    Ok([("card", hex(&card.to_bytes())), ("card_id", hex(card.id().as_bytes()))].into())
 }
 
 fn parse_card(input: &Input<'_>) -> Result<Output, String> {
@@ -164,33 +140,20 @@ fn issue_voucher(input: &Input<'_>) -> Output {
     let id = VoucherId::from_bytes(input.array("id"));
     let expires = Hour(input.number("expires_hour").try_into().unwrap());
     let voucher = Voucher::issue(&operator, &audience, id, expires);
-    [
-        ("voucher", hex(&voucher.to_bytes())),
-        ("text", json!(voucher.to_text())),
-    ]
-    .into()
+    [("voucher", hex(&voucher.to_bytes())), ("text", json!(voucher.to_text()))].into()
 }
 
 fn parse_voucher(input: &Input<'_>) -> Result<Output, String> {
     let voucher = Voucher::from_text(input.text("text")).map_err(name_of)?;
     let expires = json!(voucher.expires().0);
-    Ok([
-        ("id", hex(voucher.id().as_bytes())),
-        ("expires_hour", expires),
-    ]
-    .into())
+    Ok([("id", hex(voucher.id().as_bytes())), ("expires_hour", expires)].into())
 }
 
 fn verify_voucher(input: &Input<'_>) -> Result<Output, String> {
     let voucher = Voucher::from_text(input.text("text")).unwrap();
-    let operators: Vec<_> = input
-        .hexes("operators")
-        .iter()
-        .map(|key| IdentityPublicKey::try_from(key.as_slice()).unwrap())
-        .collect();
-    voucher
-        .verify(&operators, &input.audiences(), input.time("now"))
-        .map_err(name_of)?;
+    let operators: Vec<_> =
+        input.hexes("operators").iter().map(|key| IdentityPublicKey::try_from(key.as_slice()).unwrap()).collect();
+    voucher.verify(&operators, &input.audiences(), input.time("now")).map_err(name_of)?;
     Ok(Output::new())
 }
 
@@ -206,9 +169,7 @@ fn unpad(input: &Input<'_>) -> Result<Output, String> {
 }
 
 fn parse_frame(input: &Input<'_>) -> Result<Output, String> {
-    Message::from_frame(&input.hex("frame"))
-        .map(|message| fields_of(&message))
-        .map_err(name_of)
+    Message::from_frame(&input.hex("frame")).map(|message| fields_of(&message)).map_err(name_of)
 }
 
 fn write_frame(input: &Input<'_>) -> Result<Output, String> {
@@ -281,19 +242,12 @@ impl Input<'_> {
     }
 
     fn hexes(&self, field: &str) -> Vec<Vec<u8>> {
-        self.0[field]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(unhex)
-            .collect()
+        self.0[field].as_array().unwrap().iter().map(unhex).collect()
     }
 
     fn audiences(&self) -> Vec<Audience> {
         let list = self.0["accepted"].as_array().unwrap();
-        list.iter()
-            .map(|name| name.as_str().unwrap().parse().unwrap())
-            .collect()
+        list.iter().map(|name| name.as_str().unwrap().parse().unwrap()).collect()
     }
 
     fn operation(&self) -> Operation {
@@ -310,24 +264,14 @@ impl Input<'_> {
 
 /// `Address(Prefix)` is `Address.Prefix`.
 fn name_of(error: impl Debug) -> String {
-    format!("{error:?}")
-        .replace('(', ".")
-        .replace(')', "")
-        .replace(".DeliveryKeyError", "")
+    format!("{error:?}").replace('(', ".").replace(')', "").replace(".DeliveryKeyError", "")
 }
 
 fn hex(bytes: &[u8]) -> Value {
-    bytes
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>()
-        .into()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
 
 fn unhex(value: &Value) -> Vec<u8> {
     let text = value.as_str().unwrap();
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }

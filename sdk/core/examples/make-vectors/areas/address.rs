@@ -17,9 +17,7 @@ pub(crate) fn area() -> Area {
             name,
             "address_of",
             Fields::new().hex("public_key", key.as_bytes()),
-            Fields::new()
-                .hex("address", address.as_bytes())
-                .text("text", &address.to_text()),
+            Fields::new().hex("address", address.as_bytes()).text("text", &address.to_text()),
         );
         area.good(
             &format!("{name}'s text"),
@@ -53,13 +51,7 @@ fn bad_keys(area: &mut Area) {
     ];
     for (name, key, error) in cases {
         let input = Fields::new().hex("public_key", key);
-        area.bad(
-            name,
-            "address_of",
-            input,
-            error,
-            IdentityPublicKey::try_from(key),
-        );
+        area.bad(name, "address_of", input, error, IdentityPublicKey::try_from(key));
     }
 }
 
@@ -68,68 +60,26 @@ fn bad_texts(area: &mut Area) {
     let text = address.to_text();
     let bytes = address.as_bytes();
     let hrp = |hrp| bech32::Hrp::parse(hrp).unwrap();
-    let swapped = text.replacen(
-        &text[10..12],
-        &text[10..12].chars().rev().collect::<String>(),
-        1,
-    );
+    let swapped = text.replacen(&text[10..12], &text[10..12].chars().rev().collect::<String>(), 1);
     let cases = [
         ("empty", String::new(), "Encoding"),
         ("upper case", text.to_uppercase(), "Encoding"),
         ("mixed case", text.replacen("sp1", "Sp1", 1), "Encoding"),
         ("two characters swapped", swapped, "Encoding"),
-        (
-            "last character missing",
-            text[..text.len() - 1].to_owned(),
-            "Encoding",
-        ),
+        ("last character missing", text[..text.len() - 1].to_owned(), "Encoding"),
         ("a character too many", format!("{text}q"), "Encoding"),
         ("a space before", format!(" {text}"), "Encoding"),
-        (
-            "outside the alphabet",
-            text.replacen("sp1", "sp1b", 1),
-            "Encoding",
-        ),
-        (
-            "bech32, not bech32m",
-            bech32::encode::<bech32::Bech32>(hrp("sp"), bytes).unwrap(),
-            "Encoding",
-        ),
-        (
-            "another prefix",
-            bech32::encode::<bech32::Bech32m>(hrp("bc"), bytes).unwrap(),
-            "Prefix",
-        ),
-        (
-            "31 bytes",
-            bech32::encode::<bech32::Bech32m>(hrp("sp"), &bytes[..31]).unwrap(),
-            "Length",
-        ),
-        (
-            "33 bytes",
-            bech32::encode::<bech32::Bech32m>(hrp("sp"), &[0; 33]).unwrap(),
-            "Length",
-        ),
-        (
-            "nothing after the prefix",
-            bech32::encode::<bech32::Bech32m>(hrp("sp"), &[]).unwrap(),
-            "Length",
-        ),
-        (
-            "stray bits in the last character",
-            stray_bits(bytes),
-            "Encoding",
-        ),
+        ("outside the alphabet", text.replacen("sp1", "sp1b", 1), "Encoding"),
+        ("bech32, not bech32m", bech32::encode::<bech32::Bech32>(hrp("sp"), bytes).unwrap(), "Encoding"),
+        ("another prefix", bech32::encode::<bech32::Bech32m>(hrp("bc"), bytes).unwrap(), "Prefix"),
+        ("31 bytes", bech32::encode::<bech32::Bech32m>(hrp("sp"), &bytes[..31]).unwrap(), "Length"),
+        ("33 bytes", bech32::encode::<bech32::Bech32m>(hrp("sp"), &[0; 33]).unwrap(), "Length"),
+        ("nothing after the prefix", bech32::encode::<bech32::Bech32m>(hrp("sp"), &[]).unwrap(), "Length"),
+        ("stray bits in the last character", stray_bits(bytes), "Encoding"),
     ];
     for (name, text, error) in cases {
         let input = Fields::new().text("text", &text);
-        area.bad(
-            name,
-            "address_from_text",
-            input,
-            error,
-            text.parse::<Address>(),
-        );
+        area.bad(name, "address_from_text", input, error, text.parse::<Address>());
     }
 }
 
@@ -140,9 +90,5 @@ fn stray_bits(bytes: &[u8]) -> String {
     let last = symbols.last_mut().unwrap();
     *last = bech32::Fe32::try_from(last.to_u8() | 1).unwrap();
     let hrp = bech32::Hrp::parse("sp").unwrap();
-    symbols
-        .into_iter()
-        .with_checksum::<bech32::Bech32m>(&hrp)
-        .chars()
-        .collect()
+    symbols.into_iter().with_checksum::<bech32::Bech32m>(&hrp).chars().collect()
 }

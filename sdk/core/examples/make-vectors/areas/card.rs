@@ -34,9 +34,7 @@ fn signed(area: &mut Area) {
             .hex("sealing_keys", person.keys.as_bytes())
             .number("issued", card.issued().0)
             .number("expires", card.expires().0);
-        let output = Fields::new()
-            .hex("card", &card.to_bytes())
-            .hex("card_id", card.id().as_bytes());
+        let output = Fields::new().hex("card", &card.to_bytes()).hex("card_id", card.id().as_bytes());
         area.good(&format!("sign {name}'s card"), "sign_card", input, output);
 
         let parsed = Card::parse(&card.to_bytes()).unwrap();
@@ -57,19 +55,8 @@ fn signed(area: &mut Area) {
             .hex("sealing_keys", alice.keys.as_bytes())
             .number("issued", NOW.0)
             .number("expires", expires);
-        let actual = Card::sign(
-            &alice.identity,
-            &alice.keys.public(),
-            NOW,
-            UnixTime(expires),
-        );
-        area.bad(
-            &format!("expires {name}"),
-            "sign_card",
-            input,
-            "Lifetime",
-            actual,
-        );
+        let actual = Card::sign(&alice.identity, &alice.keys.public(), NOW, UnixTime(expires));
+        area.bad(&format!("expires {name}"), "sign_card", input, "Lifetime", actual);
     }
 }
 
@@ -80,23 +67,10 @@ fn unreadable(area: &mut Area) {
         let input = Fields::new().hex("card", bytes);
         area.bad(name, "parse_card", input, error, Card::parse(bytes));
     };
-    for len in [
-        0,
-        IDENTITY,
-        X25519,
-        X_WING,
-        ISSUED,
-        EXPIRES,
-        SIGNATURE,
-        CARD_LEN - 1,
-    ] {
+    for len in [0, IDENTITY, X25519, X_WING, ISSUED, EXPIRES, SIGNATURE, CARD_LEN - 1] {
         case(&format!("cut off at {len}"), &good[..len], "Length");
     }
-    case(
-        "a byte too long",
-        &[good.as_slice(), &[0]].concat(),
-        "Length",
-    );
+    case("a byte too long", &[good.as_slice(), &[0]].concat(), "Length");
 
     let with = |at: usize, bytes: &[u8]| {
         let mut card = good.clone();
@@ -106,78 +80,22 @@ fn unreadable(area: &mut Area) {
     let flipped = |at: usize| with(at, &[good[at] ^ 1]);
     case("version 0", &with(0, &[0]), "Version");
     case("version 2", &with(0, &[2]), "Version");
-    case(
-        "identity key not on the curve",
-        &with(IDENTITY, &not_a_key()),
-        "IdentityKey",
-    );
-    case(
-        "another identity key",
-        &with(IDENTITY, Person::new("bob").identity.public().as_bytes()),
-        "Signature",
-    );
-    case(
-        "a bit flipped in the X25519 key",
-        &flipped(X25519),
-        "Signature",
-    );
-    case(
-        "a bit flipped in the X-Wing key",
-        &flipped(X_WING + 1_200),
-        "Signature",
-    );
-    case(
-        "X-Wing coefficients not reduced",
-        &with(X_WING, &[0xff; 3]),
-        "SealingKey",
-    );
-    case(
-        "a bit flipped in the time of issue",
-        &flipped(ISSUED + 7),
-        "Signature",
-    );
-    case(
-        "a bit flipped in the time of expiry",
-        &flipped(EXPIRES + 7),
-        "Signature",
-    );
-    case(
-        "a bit flipped in the signature's R",
-        &flipped(SIGNATURE),
-        "Signature",
-    );
-    case(
-        "a bit flipped in the signature's s",
-        &flipped(SIGNATURE + 32),
-        "Signature",
-    );
-    case(
-        "a signature of zeros",
-        &with(SIGNATURE, &[0; 64]),
-        "Signature",
-    );
-    case(
-        "another tag signed",
-        &resigned(&good, &alice.identity, b"sealpost/v1/cart"),
-        "Signature",
-    );
-    case(
-        "signed by somebody else",
-        &resigned(&good, &Person::new("bob").identity, TAG),
-        "Signature",
-    );
+    case("identity key not on the curve", &with(IDENTITY, &not_a_key()), "IdentityKey");
+    case("another identity key", &with(IDENTITY, Person::new("bob").identity.public().as_bytes()), "Signature");
+    case("a bit flipped in the X25519 key", &flipped(X25519), "Signature");
+    case("a bit flipped in the X-Wing key", &flipped(X_WING + 1_200), "Signature");
+    case("X-Wing coefficients not reduced", &with(X_WING, &[0xff; 3]), "SealingKey");
+    case("a bit flipped in the time of issue", &flipped(ISSUED + 7), "Signature");
+    case("a bit flipped in the time of expiry", &flipped(EXPIRES + 7), "Signature");
+    case("a bit flipped in the signature's R", &flipped(SIGNATURE), "Signature");
+    case("a bit flipped in the signature's s", &flipped(SIGNATURE + 32), "Signature");
+    case("a signature of zeros", &with(SIGNATURE, &[0; 64]), "Signature");
+    case("another tag signed", &resigned(&good, &alice.identity, b"sealpost/v1/cart"), "Signature");
+    case("signed by somebody else", &resigned(&good, &Person::new("bob").identity, TAG), "Signature");
     let backwards = with(EXPIRES, &(alice.card.issued().0).to_be_bytes());
-    case(
-        "expires as issued, signed so",
-        &resigned(&backwards, &alice.identity, TAG),
-        "Lifetime",
-    );
+    case("expires as issued, signed so", &resigned(&backwards, &alice.identity, TAG), "Lifetime");
     let unreduced = with(X_WING, &[0xff; 3]);
-    case(
-        "X-Wing coefficients not reduced, signed so",
-        &resigned(&unreduced, &alice.identity, TAG),
-        "SealingKey",
-    );
+    case("X-Wing coefficients not reduced, signed so", &resigned(&unreduced, &alice.identity, TAG), "SealingKey");
 }
 
 fn checked(area: &mut Area) {
@@ -185,10 +103,7 @@ fn checked(area: &mut Area) {
     let card = &alice.card;
     let (issued, expires) = (card.issued().0, card.expires().0);
     let input = |expected: &Address, now: u64| {
-        Fields::new()
-            .hex("card", &card.to_bytes())
-            .hex("expected", expected.as_bytes())
-            .number("now", now)
+        Fields::new().hex("card", &card.to_bytes()).hex("expected", expected.as_bytes()).number("now", now)
     };
     let good = [
         ("at its issue", issued),
@@ -197,30 +112,15 @@ fn checked(area: &mut Area) {
     ];
     for (name, now) in good {
         card.check(&alice.address(), UnixTime(now)).unwrap();
-        area.good(
-            name,
-            "check_card",
-            input(&alice.address(), now),
-            Fields::new(),
-        );
+        area.good(name, "check_card", input(&alice.address(), now), Fields::new());
     }
     let bob = Person::new("bob").address();
     let bad = [
         ("somebody else's", bob, issued, "WrongOwner"),
         ("somebody else's and expired", bob, expires, "WrongOwner"),
         ("expired", alice.address(), expires, "Expired"),
-        (
-            "long expired",
-            alice.address(),
-            expires + 365 * DAY,
-            "Expired",
-        ),
-        (
-            "beyond the allowed skew",
-            alice.address(),
-            issued - CLOCK_SKEW_SECS - 1,
-            "NotYetValid",
-        ),
+        ("long expired", alice.address(), expires + 365 * DAY, "Expired"),
+        ("beyond the allowed skew", alice.address(), issued - CLOCK_SKEW_SECS - 1, "NotYetValid"),
     ];
     for (name, expected, now, error) in bad {
         let actual = card.check(&expected, UnixTime(now));

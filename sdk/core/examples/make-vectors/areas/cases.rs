@@ -32,21 +32,11 @@ pub(crate) struct Fields(BTreeMap<&'static str, Value>);
 
 impl Area {
     pub(crate) fn new(area: &'static str, about: &'static str) -> Self {
-        Self {
-            area,
-            about,
-            cases: Vec::new(),
-        }
+        Self { area, about, cases: Vec::new() }
     }
 
     pub(crate) fn good(&mut self, name: &str, op: &'static str, input: Fields, output: Fields) {
-        self.push(Case {
-            name: name.into(),
-            op,
-            input,
-            output: Some(output),
-            error: None,
-        });
+        self.push(Case { name: name.into(), op, input, output: Some(output), error: None });
     }
 
     /// A case that must fail with the error of this name, and does.
@@ -63,13 +53,7 @@ impl Area {
             Err(error) => error_name(&error),
         };
         assert_eq!(error, expected, "{}: {name}", self.area);
-        self.push(Case {
-            name: name.into(),
-            op,
-            input,
-            output: None,
-            error: Some(error),
-        });
+        self.push(Case { name: name.into(), op, input, output: None, error: Some(error) });
     }
 
     pub(crate) fn to_json(&self) -> String {
@@ -77,11 +61,7 @@ impl Area {
     }
 
     fn push(&mut self, case: Case) {
-        assert!(
-            self.cases.iter().all(|other| other.name != case.name),
-            "{} twice",
-            case.name
-        );
+        assert!(self.cases.iter().all(|other| other.name != case.name), "{} twice", case.name);
         self.cases.push(case);
     }
 }
@@ -95,11 +75,7 @@ impl Fields {
         self.with(name, hex(bytes).into())
     }
 
-    pub(crate) fn hexes<'a>(
-        self,
-        name: &'static str,
-        list: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Self {
+    pub(crate) fn hexes<'a>(self, name: &'static str, list: impl IntoIterator<Item = &'a [u8]>) -> Self {
         self.with(name, list.into_iter().map(hex).collect())
     }
 
@@ -123,10 +99,7 @@ impl Fields {
 
 /// The variant's name, with nested ones after a dot: `Address(Prefix)` is `Address.Prefix`.
 fn error_name(error: &impl Debug) -> String {
-    format!("{error:?}")
-        .replace('(', ".")
-        .replace(')', "")
-        .replace(".DeliveryKeyError", "")
+    format!("{error:?}").replace('(', ".").replace(')', "").replace(".DeliveryKeyError", "")
 }
 
 fn hex(bytes: &[u8]) -> String {

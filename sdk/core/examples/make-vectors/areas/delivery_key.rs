@@ -11,18 +11,8 @@ pub(crate) fn area() -> Area {
         "hash_delivery_key: what the relay keeps of a key for an address. delivery_key_from_text: base64url to a key.",
     );
     let (alice, bob) = (Person::new("alice"), Person::new("bob"));
-    good(
-        &mut area,
-        "alice's key",
-        &alice.address(),
-        &alice.delivery_key,
-    );
-    good(
-        &mut area,
-        "alice's key for bob's address",
-        &bob.address(),
-        &alice.delivery_key,
-    );
+    good(&mut area, "alice's key", &alice.address(), &alice.delivery_key);
+    good(&mut area, "alice's key for bob's address", &bob.address(), &alice.delivery_key);
     let zeros = DeliveryKey::try_from([0; 32].as_slice()).unwrap();
     good(&mut area, "a key of zeros", &alice.address(), &zeros);
     let ones = DeliveryKey::try_from([0xff; 32].as_slice()).unwrap();
@@ -47,13 +37,7 @@ pub(crate) fn area() -> Area {
     for (name, text) in bad {
         let input = Fields::new().text("text", &text);
         let actual = DeliveryKey::from_text(&text);
-        area.bad(
-            name,
-            "delivery_key_from_text",
-            input,
-            "DeliveryKeyError",
-            actual,
-        );
+        area.bad(name, "delivery_key_from_text", input, "DeliveryKeyError", actual);
     }
     area
 }
@@ -62,9 +46,7 @@ fn good(area: &mut Area, name: &str, address: &Address, key: &DeliveryKey) {
     area.good(
         name,
         "hash_delivery_key",
-        Fields::new()
-            .hex("address", address.as_bytes())
-            .hex("key", key.as_bytes()),
+        Fields::new().hex("address", address.as_bytes()).hex("key", key.as_bytes()),
         Fields::new().hex("hash", key.hash(address).as_bytes()),
     );
     area.good(

@@ -12,17 +12,12 @@ pub(crate) struct Drbg {
 
 impl Drbg {
     pub(crate) fn new(label: impl AsRef<[u8]>) -> Self {
-        Self {
-            label: label.as_ref().to_vec(),
-            counter: 0,
-        }
+        Self { label: label.as_ref().to_vec(), counter: 0 }
     }
 
     fn block(&mut self) -> [u8; 32] {
         self.counter += 1;
-        let hash = Sha256::new()
-            .chain_update(self.counter.to_be_bytes())
-            .chain_update(&self.label);
+        let hash = Sha256::new().chain_update(self.counter.to_be_bytes()).chain_update(&self.label);
         hash.finalize().into()
     }
 }

@@ -61,13 +61,7 @@ pub(crate) struct Parts {
 
 impl Draft {
     /// What an honest sender would make of this frame, in an envelope of `class` bytes.
-    pub(crate) fn new(
-        suite: Suite,
-        sender: &Person,
-        recipient: &Person,
-        frame: &[u8],
-        class: usize,
-    ) -> Self {
+    pub(crate) fn new(suite: Suite, sender: &Person, recipient: &Person, frame: &[u8], class: usize) -> Self {
         let mut padded = [frame, &[0x80]].concat();
         padded.resize(class - overhead(suite), 0);
         let mut sender_secret = [0; 32];
@@ -101,20 +95,10 @@ impl Draft {
         let info = header_info(self.suite, &self.recipient);
         let key = K::PublicKey::from_bytes(key).unwrap();
         let (enc, mut context) =
-            hpke::setup_sender_with_rng::<Aead, Kdf, K>(&OpModeS::Base, &key, &info, &mut rng)
-                .unwrap();
+            hpke::setup_sender_with_rng::<Aead, Kdf, K>(&OpModeS::Base, &key, &info, &mut rng).unwrap();
         let enc = enc.to_bytes();
-        let auth = self
-            .auth
-            .clone()
-            .unwrap_or_else(|| self.authenticate(&enc, &body, &mut rng));
-        let plaintext = [
-            &self.content_key[..],
-            &self.sender,
-            &self.sender_card,
-            &auth,
-        ]
-        .concat();
+        let auth = self.auth.clone().unwrap_or_else(|| self.authenticate(&enc, &body, &mut rng));
+        let plaintext = [&self.content_key[..], &self.sender, &self.sender_card, &auth].concat();
         let header = context.seal(&plaintext, &body_hash).unwrap();
         [&[self.suite as u8], enc.as_slice(), &header, &body].concat()
     }
@@ -141,8 +125,7 @@ impl Draft {
             body_hash: Sha256::digest(body).into(),
         };
         (self.alter_transcript)(&mut transcript);
-        let secret =
-            <X25519HkdfSha256 as Kem>::PrivateKey::from_bytes(&self.sender_secret).unwrap();
+        let secret = <X25519HkdfSha256 as Kem>::PrivateKey::from_bytes(&self.sender_secret).unwrap();
         let public = X25519HkdfSha256::sk_to_pk(&secret);
         let to = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(&self.recipient_keys[..32]);
         let (enc, tag) = hpke::single_shot_seal_with_rng::<Aead, Kdf, X25519HkdfSha256>(
@@ -180,9 +163,7 @@ pub(crate) fn dissect(envelope: &[u8], recipient: &Person) -> Parts {
     let secret = recipient.keys.as_bytes();
     match suite {
         Suite::XWing => dissect_with::<XWing>(suite, envelope, recipient, &secret[32..]),
-        Suite::X25519 => {
-            dissect_with::<X25519HkdfSha256>(suite, envelope, recipient, &secret[..32])
-        }
+        Suite::X25519 => dissect_with::<X25519HkdfSha256>(suite, envelope, recipient, &secret[..32]),
     }
 }
 
@@ -206,12 +187,7 @@ fn dissect_with<K: Kem>(suite: Suite, envelope: &[u8], recipient: &Person, secre
     let mut padded = body[32..body.len() - 16].to_vec();
     let tag: [u8; 16] = body[body.len() - 16..].try_into().unwrap();
     ChaCha20Poly1305::new(&body_key.into())
-        .decrypt_inout_detached(
-            &[0; 12].into(),
-            &[],
-            InOutBuf::from(&mut padded[..]),
-            &tag.into(),
-        )
+        .decrypt_inout_detached(&[0; 12].into(), &[], InOutBuf::from(&mut padded[..]), &tag.into())
         .unwrap();
     let transcript = Transcript {
         suite: suite as u8,
@@ -250,12 +226,8 @@ fn body_keys(suite: Suite, content_key: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
     let hkdf = Hkdf::<Sha256>::new(None, content_key);
     let expand = |tag: &[u8]| {
         let mut out = [0; 32];
-        hkdf.expand(&[tag, &[suite as u8]].concat(), &mut out)
-            .unwrap();
+        hkdf.expand(&[tag, &[suite as u8]].concat(), &mut out).unwrap();
         out
     };
-    (
-        expand(b"sealpost/v1/body-key"),
-        expand(b"sealpost/v1/body-commitment"),
-    )
+    (expand(b"sealpost/v1/body-key"), expand(b"sealpost/v1/body-commitment"))
 }

@@ -49,59 +49,19 @@ pub(crate) fn area() -> Area {
     let host = "sealpost://relay.example.org";
     let others = [
         ("empty", String::new(), "Scheme"),
-        (
-            "another scheme",
-            link("relay.example.org").replace("sealpost", "https"),
-            "Scheme",
-        ),
-        (
-            "upper-case scheme",
-            link("relay.example.org").replace("sealpost", "SEALPOST"),
-            "Scheme",
-        ),
-        (
-            "a space before",
-            format!(" {}", link("relay.example.org")),
-            "Scheme",
-        ),
+        ("another scheme", link("relay.example.org").replace("sealpost", "https"), "Scheme"),
+        ("upper-case scheme", link("relay.example.org").replace("sealpost", "SEALPOST"), "Scheme"),
+        ("a space before", format!(" {}", link("relay.example.org")), "Scheme"),
         ("only a host", host.to_owned(), "MissingAddress"),
         ("no key", format!("{host}/{address}"), "MissingKey"),
         ("empty key", format!("{host}/{address}#"), "DeliveryKey"),
-        (
-            "empty address",
-            format!("{host}/#{key}"),
-            "Address.Encoding",
-        ),
-        (
-            "upper-case address",
-            format!("{host}/{}#{key}", address.to_uppercase()),
-            "Address.Encoding",
-        ),
-        (
-            "a slash after the address",
-            format!("{host}/{address}/#{key}"),
-            "Address.Encoding",
-        ),
-        (
-            "a query",
-            format!("{host}/{address}?x=1#{key}"),
-            "Address.Encoding",
-        ),
-        (
-            "a short key",
-            format!("{host}/{address}#{}", &key[1..]),
-            "DeliveryKey",
-        ),
-        (
-            "a padded key",
-            format!("{host}/{address}#{key}="),
-            "DeliveryKey",
-        ),
-        (
-            "something after the key",
-            format!("{host}/{address}#{key}#"),
-            "DeliveryKey",
-        ),
+        ("empty address", format!("{host}/#{key}"), "Address.Encoding"),
+        ("upper-case address", format!("{host}/{}#{key}", address.to_uppercase()), "Address.Encoding"),
+        ("a slash after the address", format!("{host}/{address}/#{key}"), "Address.Encoding"),
+        ("a query", format!("{host}/{address}?x=1#{key}"), "Address.Encoding"),
+        ("a short key", format!("{host}/{address}#{}", &key[1..]), "DeliveryKey"),
+        ("a padded key", format!("{host}/{address}#{key}="), "DeliveryKey"),
+        ("something after the key", format!("{host}/{address}#{key}#"), "DeliveryKey"),
     ];
     for (name, link, error) in others {
         bad(&mut area, name, &link, error);
@@ -118,12 +78,7 @@ fn good(area: &mut Area, name: &str, link: &str) {
         .hex("address", invite.address.as_bytes())
         .hex("delivery_key", invite.delivery_key.as_bytes())
         .text("link", &invite.to_link());
-    area.good(
-        name,
-        "parse_invite",
-        Fields::new().text("link", link),
-        output,
-    );
+    area.good(name, "parse_invite", Fields::new().text("link", link), output);
 }
 
 fn bad(area: &mut Area, name: &str, link: &str, error: &str) {

@@ -37,19 +37,12 @@ pub(crate) fn fields_of(message: &Message) -> Fields {
         .hex("body", &message.body);
     match &message.introduction {
         None => fields,
-        Some(Introduction { invite, card }) => fields
-            .text("invite", &invite.to_link())
-            .hex("card", &card.to_bytes()),
+        Some(Introduction { invite, card }) => fields.text("invite", &invite.to_link()).hex("card", &card.to_bytes()),
     }
 }
 
 pub(crate) fn field(kind: u8, value: &[u8]) -> Vec<u8> {
-    [
-        &[kind],
-        (value.len() as u32).to_be_bytes().as_slice(),
-        value,
-    ]
-    .concat()
+    [&[kind], (value.len() as u32).to_be_bytes().as_slice(), value].concat()
 }
 
 /// A frame with these fields after its head.
@@ -60,93 +53,38 @@ pub(crate) fn frame(fields: &[Vec<u8>]) -> Vec<u8> {
 
 fn good(area: &mut Area) {
     let alice = Person::new("alice");
-    let introduction = Introduction {
-        invite: alice.invite(),
-        card: alice.card,
-    };
+    let introduction = Introduction { invite: alice.invite(), card: alice.card };
     let long = "ä".repeat(127) + "z";
     let messages = [
         ("plain", plain(b"Hello")),
-        (
-            "empty",
-            Message {
-                content_type: String::new(),
-                ..plain(b"")
-            },
-        ),
-        (
-            "named",
-            Message {
-                name: "notes.txt".into(),
-                ..plain(b"Hello")
-            },
-        ),
-        (
-            "texts of 255 bytes",
-            Message {
-                name: long.clone(),
-                content_type: long,
-                ..plain(b"Hello")
-            },
-        ),
-        (
-            "introduction",
-            Message {
-                introduction: Some(introduction),
-                ..plain(b"Hello")
-            },
-        ),
+        ("empty", Message { content_type: String::new(), ..plain(b"") }),
+        ("named", Message { name: "notes.txt".into(), ..plain(b"Hello") }),
+        ("texts of 255 bytes", Message { name: long.clone(), content_type: long, ..plain(b"Hello") }),
+        ("introduction", Message { introduction: Some(introduction), ..plain(b"Hello") }),
     ];
     for (name, message) in messages {
         let frame = Fields::new().hex("frame", &message.to_frame().unwrap());
-        area.good(
-            &format!("write: {name}"),
-            "write_frame",
-            fields_of(&message),
-            frame.clone(),
-        );
-        area.good(
-            &format!("parse: {name}"),
-            "parse_frame",
-            frame,
-            fields_of(&message),
-        );
+        area.good(&format!("write: {name}"), "write_frame", fields_of(&message), frame.clone());
+        area.good(&format!("parse: {name}"), "parse_frame", frame, fields_of(&message));
     }
-    let skipped = [
-        field(0x80, b"first"),
-        field(1, b"text/plain"),
-        field(0xff, b""),
-        field(3, b"Hello"),
-        field(0x80, b"again"),
-    ];
+    let skipped =
+        [field(0x80, b"first"), field(1, b"text/plain"), field(0xff, b""), field(3, b"Hello"), field(0x80, b"again")];
     let frame = frame(&skipped);
     let message = Message::from_frame(&frame).unwrap();
     let input = Fields::new().hex("frame", &frame);
-    area.good(
-        "parse: unknown fields skipped",
-        "parse_frame",
-        input,
-        fields_of(&message),
-    );
+    area.good("parse: unknown fields skipped", "parse_frame", input, fields_of(&message));
 }
 
 fn bad(area: &mut Area) {
     let (alice, bob) = (Person::new("alice"), Person::new("bob"));
     let whole = plain(b"Hello").to_frame().unwrap();
     let (kind, body) = (field(1, b"text/plain"), field(3, b"Hello"));
-    let (invite, card) = (
-        field(4, alice.invite().to_link().as_bytes()),
-        field(5, &alice.card.to_bytes()),
-    );
+    let (invite, card) = (field(4, alice.invite().to_link().as_bytes()), field(5, &alice.card.to_bytes()));
     let mut bad_card = alice.card.to_bytes();
     bad_card[1_300] ^= 1;
     let version = [&[2], &whole[1..]].concat();
     let with = |more: &[&Vec<u8>]| {
-        let fields: Vec<_> = [&kind, &body]
-            .into_iter()
-            .chain(more.iter().copied())
-            .cloned()
-            .collect();
+        let fields: Vec<_> = [&kind, &body].into_iter().chain(more.iter().copied()).cloned().collect();
         frame(&fields)
     };
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
@@ -154,99 +92,33 @@ fn bad(area: &mut Area) {
         ("cut off in the id", whole[..16].to_vec(), "Truncated"),
         ("cut off in the time", whole[..24].to_vec(), "Truncated"),
         ("cut off in a length", whole[..28].to_vec(), "Truncated"),
-        (
-            "cut off in a value",
-            whole[..whole.len() - 1].to_vec(),
-            "Truncated",
-        ),
-        (
-            "a length past the end",
-            frame(&[vec![1, 0xff, 0xff, 0xff, 0xff]]),
-            "Truncated",
-        ),
+        ("cut off in a value", whole[..whole.len() - 1].to_vec(), "Truncated"),
+        ("a length past the end", frame(&[vec![1, 0xff, 0xff, 0xff, 0xff]]), "Truncated"),
         ("version 2", version, "Version"),
         ("no fields", whole[..25].to_vec(), "MissingField"),
-        (
-            "no body",
-            frame(std::slice::from_ref(&kind)),
-            "MissingField",
-        ),
-        (
-            "no content type",
-            frame(std::slice::from_ref(&body)),
-            "MissingField",
-        ),
+        ("no body", frame(std::slice::from_ref(&kind)), "MissingField"),
+        ("no content type", frame(std::slice::from_ref(&body)), "MissingField"),
         ("type 0", with(&[&field(0, b"")]), "UnknownField"),
         ("type 6", with(&[&field(6, b"")]), "UnknownField"),
         ("type 0x7f", with(&[&field(0x7f, b"")]), "UnknownField"),
-        (
-            "fields out of order",
-            frame(&[body.clone(), kind.clone()]),
-            "Order",
-        ),
+        ("fields out of order", frame(&[body.clone(), kind.clone()]), "Order"),
         ("a field twice", with(&[&body]), "Order"),
         ("a name after the body", with(&[&field(2, b"x")]), "Order"),
-        (
-            "an empty name",
-            frame(&[kind.clone(), field(2, b""), body.clone()]),
-            "Text",
-        ),
-        (
-            "a name of 256 bytes",
-            frame(&[kind.clone(), field(2, &[b'a'; 256]), body.clone()]),
-            "Text",
-        ),
-        (
-            "a name not UTF-8",
-            frame(&[kind.clone(), field(2, &[0xff]), body.clone()]),
-            "Text",
-        ),
-        (
-            "a content type of 256 bytes",
-            frame(&[field(1, &[b'a'; 256]), body.clone()]),
-            "Text",
-        ),
-        (
-            "a content type not UTF-8",
-            frame(&[field(1, &[0xc3, 0x28]), body.clone()]),
-            "Text",
-        ),
+        ("an empty name", frame(&[kind.clone(), field(2, b""), body.clone()]), "Text"),
+        ("a name of 256 bytes", frame(&[kind.clone(), field(2, &[b'a'; 256]), body.clone()]), "Text"),
+        ("a name not UTF-8", frame(&[kind.clone(), field(2, &[0xff]), body.clone()]), "Text"),
+        ("a content type of 256 bytes", frame(&[field(1, &[b'a'; 256]), body.clone()]), "Text"),
+        ("a content type not UTF-8", frame(&[field(1, &[0xc3, 0x28]), body.clone()]), "Text"),
         ("an invite without a card", with(&[&invite]), "MissingField"),
         ("a card without an invite", with(&[&card]), "MissingField"),
-        (
-            "a malformed invite",
-            with(&[&field(4, b"https://example.org"), &card]),
-            "Invite.Scheme",
-        ),
-        (
-            "an invite not UTF-8",
-            with(&[&field(4, &[0xff]), &card]),
-            "Invite.Scheme",
-        ),
-        (
-            "a malformed card",
-            with(&[&invite, &field(5, &bad_card)]),
-            "Card.Signature",
-        ),
-        (
-            "a card cut off",
-            with(&[&invite, &field(5, &bad_card[..100])]),
-            "Card.Length",
-        ),
-        (
-            "another's card",
-            with(&[&invite, &field(5, &bob.card.to_bytes())]),
-            "Introduction",
-        ),
+        ("a malformed invite", with(&[&field(4, b"https://example.org"), &card]), "Invite.Scheme"),
+        ("an invite not UTF-8", with(&[&field(4, &[0xff]), &card]), "Invite.Scheme"),
+        ("a malformed card", with(&[&invite, &field(5, &bad_card)]), "Card.Signature"),
+        ("a card cut off", with(&[&invite, &field(5, &bad_card[..100])]), "Card.Length"),
+        ("another's card", with(&[&invite, &field(5, &bob.card.to_bytes())]), "Introduction"),
     ];
     for (name, frame, error) in cases {
         let input = Fields::new().hex("frame", &frame);
-        area.bad(
-            name,
-            "parse_frame",
-            input,
-            error,
-            Message::from_frame(&frame),
-        );
+        area.bad(name, "parse_frame", input, error, Message::from_frame(&frame));
     }
 }

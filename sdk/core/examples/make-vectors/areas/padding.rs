@@ -5,10 +5,7 @@ use sealpost_core::padding::{pad, unpad};
 use super::cases::{Area, Fields};
 
 pub(crate) fn area() -> Area {
-    let mut area = Area::new(
-        "padding",
-        "pad: data to an exact length in bytes. unpad: back again.",
-    );
+    let mut area = Area::new("padding", "pad: data to an exact length in bytes. unpad: back again.");
     let good: [(&str, &[u8], usize); 6] = [
         ("nothing", b"", 8),
         ("some", b"abc", 8),
@@ -21,29 +18,14 @@ pub(crate) fn area() -> Area {
         let mut padded = data.to_vec();
         pad(&mut padded, len).unwrap();
         assert_eq!(unpad(&padded), Ok(data));
-        let (data, padded) = (
-            Fields::new().hex("data", data),
-            Fields::new().hex("padded", &padded),
-        );
+        let (data, padded) = (Fields::new().hex("data", data), Fields::new().hex("padded", &padded));
         let input = data.clone().number("length", len as u64);
         area.good(&format!("pad {name}"), "pad", input, padded.clone());
         area.good(&format!("unpad {name}"), "unpad", padded, data);
     }
-    for (name, len) in [
-        ("data as long as the length", 3),
-        ("data longer", 2),
-        ("no length", 0),
-    ] {
-        let input = Fields::new()
-            .hex("data", b"abc")
-            .number("length", len as u64);
-        area.bad(
-            name,
-            "pad",
-            input,
-            "TooLong",
-            pad(&mut b"abc".to_vec(), len),
-        );
+    for (name, len) in [("data as long as the length", 3), ("data longer", 2), ("no length", 0)] {
+        let input = Fields::new().hex("data", b"abc").number("length", len as u64);
+        area.bad(name, "pad", input, "TooLong", pad(&mut b"abc".to_vec(), len));
     }
     let bad: [(&str, &[u8]); 6] = [
         ("empty", &[]),
@@ -54,13 +36,7 @@ pub(crate) fn area() -> Area {
         ("something after the mark", &[1, 0x80, 0, 1]),
     ];
     for (name, padded) in bad {
-        area.bad(
-            name,
-            "unpad",
-            Fields::new().hex("padded", padded),
-            "Malformed",
-            unpad(padded),
-        );
+        area.bad(name, "unpad", Fields::new().hex("padded", padded), "Malformed", unpad(padded));
     }
     area
 }

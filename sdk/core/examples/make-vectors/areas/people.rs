@@ -1,8 +1,7 @@
 //! The cast of the vectors.
 
 use sealpost_core::{
-    Address, Audience, Card, DeliveryKey, IdentityKey, Invite, RelayHost, SealingKeys, SenderKeys,
-    UnixTime,
+    Address, Audience, Card, DeliveryKey, IdentityKey, Invite, RelayHost, SealingKeys, SenderKeys, UnixTime,
 };
 
 use super::drbg::Drbg;
@@ -25,12 +24,7 @@ impl Person {
         let keys = SealingKeys::generate(&mut rng);
         let delivery_key = DeliveryKey::generate(&mut rng);
         let card = card(&identity, &keys, NOW.0 - DAY, NOW.0 + 30 * DAY);
-        Self {
-            identity,
-            keys,
-            card,
-            delivery_key,
-        }
+        Self { identity, keys, card, delivery_key }
     }
 
     /// The same person with a card of another lifetime.
@@ -50,22 +44,12 @@ impl Person {
 
     pub(crate) fn invite(&self) -> Invite {
         let relay: RelayHost = "relay.example.org".parse().unwrap();
-        Invite {
-            relay,
-            address: self.address(),
-            delivery_key: self.delivery_key.clone(),
-        }
+        Invite { relay, address: self.address(), delivery_key: self.delivery_key.clone() }
     }
 }
 
 pub(crate) fn card(identity: &IdentityKey, keys: &SealingKeys, issued: u64, expires: u64) -> Card {
-    Card::sign(
-        identity,
-        &keys.public(),
-        UnixTime(issued),
-        UnixTime(expires),
-    )
-    .unwrap()
+    Card::sign(identity, &keys.public(), UnixTime(issued), UnixTime(expires)).unwrap()
 }
 
 pub(crate) fn audience(text: &str) -> Audience {

@@ -42,45 +42,22 @@ fn good(area: &mut Area) {
                 .hex("nonce", nonce.as_bytes());
             let output = Fields::new()
                 .hex("public_key", proof.public_key.as_bytes())
-                .hex(
-                    "signed_bytes",
-                    &signed_bytes(&alice, relay, operation, nonce),
-                )
+                .hex("signed_bytes", &signed_bytes(&alice, relay, operation, nonce))
                 .hex("signature", proof.signature.as_bytes());
-            area.good(
-                &format!("sign {operation:?} at {relay}"),
-                "sign_proof",
-                input,
-                output,
-            );
+            area.good(&format!("sign {operation:?} at {relay}"), "sign_proof", input, output);
 
-            let address = proof
-                .verify(&[audience(relay)], operation, NOW, TOLERANCE_SECS)
-                .unwrap();
+            let address = proof.verify(&[audience(relay)], operation, NOW, TOLERANCE_SECS).unwrap();
             let input = input_of(&proof, &[relay], operation, NOW);
             let output = Fields::new().hex("address", address.as_bytes());
-            area.good(
-                &format!("verify {operation:?} at {relay}"),
-                "verify_proof",
-                input,
-                output,
-            );
+            area.good(&format!("verify {operation:?} at {relay}"), "verify_proof", input, output);
         }
     }
     let proof = open_proof(&alice);
-    for (name, now) in [
-        ("as early as allowed", NOW.0 - 60),
-        ("as late as allowed", NOW.0 + 60),
-    ] {
+    for (name, now) in [("as early as allowed", NOW.0 - 60), ("as late as allowed", NOW.0 + 60)] {
         let relays = ["other.example.org", "relay.example.org"];
         let address = check(&proof, &relays, Operation::OpenMailbox, UnixTime(now)).unwrap();
         let input = input_of(&proof, &relays, Operation::OpenMailbox, UnixTime(now));
-        area.good(
-            name,
-            "verify_proof",
-            input,
-            Fields::new().hex("address", address.as_bytes()),
-        );
+        area.good(name, "verify_proof", input, Fields::new().hex("address", address.as_bytes()));
     }
 }
 
@@ -90,116 +67,30 @@ fn bad(area: &mut Area) {
     let open = Operation::OpenMailbox;
     let mut case = |name: &str, proof: &Proof, relays: &[&str], operation, now, error| {
         let input = input_of(proof, relays, operation, now);
-        area.bad(
-            name,
-            "verify_proof",
-            input,
-            error,
-            check(proof, relays, operation, now),
-        );
+        area.bad(name, "verify_proof", input, error, check(proof, relays, operation, now));
     };
     let with = |change: &dyn Fn(&mut Proof)| {
         let mut proof = good.clone();
         change(&mut proof);
         proof
     };
-    case(
-        "for another relay",
-        &good,
-        &["other.example.org"],
-        open,
-        NOW,
-        "WrongAudience",
-    );
-    case(
-        "at a relay without names",
-        &good,
-        &[],
-        open,
-        NOW,
-        "WrongAudience",
-    );
-    case(
-        "too late",
-        &good,
-        &relay,
-        open,
-        UnixTime(NOW.0 + 61),
-        "Stale",
-    );
-    case(
-        "too early",
-        &good,
-        &relay,
-        open,
-        UnixTime(NOW.0 - 61),
-        "Stale",
-    );
-    case(
-        "at the end of time",
-        &good,
-        &relay,
-        open,
-        UnixTime(u64::MAX >> 11),
-        "Stale",
-    );
-    case(
-        "for another relay and stale",
-        &good,
-        &["other.example.org"],
-        open,
-        UnixTime(0),
-        "WrongAudience",
-    );
-    for operation in OPERATIONS
-        .into_iter()
-        .filter(|operation| *operation != open)
-    {
-        case(
-            &format!("used as {operation:?}"),
-            &good,
-            &relay,
-            operation,
-            NOW,
-            "BadSignature",
-        );
+    case("for another relay", &good, &["other.example.org"], open, NOW, "WrongAudience");
+    case("at a relay without names", &good, &[], open, NOW, "WrongAudience");
+    case("too late", &good, &relay, open, UnixTime(NOW.0 + 61), "Stale");
+    case("too early", &good, &relay, open, UnixTime(NOW.0 - 61), "Stale");
+    case("at the end of time", &good, &relay, open, UnixTime(u64::MAX >> 11), "Stale");
+    case("for another relay and stale", &good, &["other.example.org"], open, UnixTime(0), "WrongAudience");
+    for operation in OPERATIONS.into_iter().filter(|operation| *operation != open) {
+        case(&format!("used as {operation:?}"), &good, &relay, operation, NOW, "BadSignature");
     }
     let other_audience = with(&|proof| proof.audience = audience("other.example.org"));
-    case(
-        "moved to another relay",
-        &other_audience,
-        &["other.example.org"],
-        open,
-        NOW,
-        "BadSignature",
-    );
+    case("moved to another relay", &other_audience, &["other.example.org"], open, NOW, "BadSignature");
     let other_key = with(&|proof| proof.public_key = Person::new("bob").identity.public());
-    case(
-        "another public key",
-        &other_key,
-        &relay,
-        open,
-        NOW,
-        "BadSignature",
-    );
+    case("another public key", &other_key, &relay, open, NOW, "BadSignature");
     let other_time = with(&|proof| proof.time = UnixTime(NOW.0 + 1));
-    case(
-        "another time",
-        &other_time,
-        &relay,
-        open,
-        NOW,
-        "BadSignature",
-    );
+    case("another time", &other_time, &relay, open, NOW, "BadSignature");
     let other_nonce = with(&|proof| proof.nonce = Nonce::from_bytes([0; 16]));
-    case(
-        "another nonce",
-        &other_nonce,
-        &relay,
-        open,
-        NOW,
-        "BadSignature",
-    );
+    case("another nonce", &other_nonce, &relay, open, NOW, "BadSignature");
     for (name, byte, bit) in [("R", 0, 1), ("s", 32, 1), ("s's top bit", 63, 0x80)] {
         let flipped = with(&|proof| {
             let mut bytes = *proof.signature.as_bytes();
@@ -210,41 +101,15 @@ fn bad(area: &mut Area) {
         case(&name, &flipped, &relay, open, NOW, "BadSignature");
     }
     let zero = with(&|proof| proof.signature = Signature::from_bytes([0; 64]));
-    case(
-        "a signature of zeros",
-        &zero,
-        &relay,
-        open,
-        NOW,
-        "BadSignature",
-    );
+    case("a signature of zeros", &zero, &relay, open, NOW, "BadSignature");
     let small_order = with(&|proof| proof.signature = SMALL_ORDER_R);
-    case(
-        "R of small order",
-        &small_order,
-        &relay,
-        open,
-        NOW,
-        "BadSignature",
-    );
+    case("R of small order", &small_order, &relay, open, NOW, "BadSignature");
     let malleable = with(&|proof| proof.signature = plus_order(&proof.signature));
-    case(
-        "s not reduced",
-        &malleable,
-        &relay,
-        open,
-        NOW,
-        "BadSignature",
-    );
+    case("s not reduced", &malleable, &relay, open, NOW, "BadSignature");
 }
 
 fn audiences(area: &mut Area) {
-    let long = [
-        ["a".repeat(63).as_str(); 3].join("."),
-        ".b".repeat(27),
-        ".bbb.org".into(),
-    ]
-    .concat();
+    let long = [["a".repeat(63).as_str(); 3].join("."), ".b".repeat(27), ".bbb.org".into()].concat();
     assert_eq!(long.len(), 253);
     let good = [
         "localhost",
@@ -260,12 +125,7 @@ fn audiences(area: &mut Area) {
     for text in good {
         let name: Audience = text.parse().unwrap();
         let fields = || Fields::new().text("text", name.as_str());
-        area.good(
-            &format!("name: {text}"),
-            "parse_audience",
-            fields(),
-            fields(),
-        );
+        area.good(&format!("name: {text}"), "parse_audience", fields(), fields());
     }
     let (too_long, label) = (format!("a.{long}"), "a".repeat(64));
     let bad = [
@@ -294,25 +154,13 @@ fn audiences(area: &mut Area) {
     ];
     for (text, error) in bad {
         let input = Fields::new().text("text", text);
-        area.bad(
-            &format!("no name: {text:?}"),
-            "parse_audience",
-            input,
-            error,
-            text.parse::<Audience>(),
-        );
+        area.bad(&format!("no name: {text:?}"), "parse_audience", input, error, text.parse::<Audience>());
     }
 }
 
 fn open_proof(person: &Person) -> Proof {
     let nonce = Nonce::generate(&mut Drbg::new("nonce"));
-    Proof::sign(
-        &person.identity,
-        &audience("relay.example.org"),
-        Operation::OpenMailbox,
-        NOW,
-        nonce,
-    )
+    Proof::sign(&person.identity, &audience("relay.example.org"), Operation::OpenMailbox, NOW, nonce)
 }
 
 fn check(
@@ -356,16 +204,16 @@ fn signed_bytes(person: &Person, relay: &str, operation: Operation, nonce: Nonce
 /// equation holds, but only strict verification refuses it. Computed once, as this crate
 /// cannot make it.
 const SMALL_ORDER_R: Signature = Signature::from_bytes([
-    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0x00, 0x3e, 0x39, 0x92, 0x25, 0x6d, 0x1e, 0x42, 0x69, 0xf8, 0xd3, 0x65, 0x23, 0x96, 0xf2, 0xf3,
-    0x2c, 0xde, 0x88, 0x71, 0x85, 0xf8, 0xe5, 0x86, 0x14, 0x8e, 0x1a, 0x3d, 0x52, 0x81, 0x66, 0x09,
+    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x00, 0x3e, 0x39,
+    0x92, 0x25, 0x6d, 0x1e, 0x42, 0x69, 0xf8, 0xd3, 0x65, 0x23, 0x96, 0xf2, 0xf3, 0x2c, 0xde, 0x88, 0x71, 0x85, 0xf8,
+    0xe5, 0x86, 0x14, 0x8e, 0x1a, 0x3d, 0x52, 0x81, 0x66, 0x09,
 ]);
 
 /// The same signature with the group's order added to s: valid by the equation, refused by RFC 8032.
 fn plus_order(signature: &Signature) -> Signature {
     const ORDER: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
-        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
     let mut bytes = *signature.as_bytes();
     let mut carry = 0;

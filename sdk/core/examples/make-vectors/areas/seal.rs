@@ -15,14 +15,8 @@ const CLASSES: &[usize] = &[1_024, 2_048, 4_096];
 
 pub(crate) fn area(suite: Suite) -> Area {
     let (name, about) = match suite {
-        Suite::XWing => (
-            "seal_xwing",
-            "open_envelope, suite 0x01 (X-Wing). See README.md.",
-        ),
-        Suite::X25519 => (
-            "seal_x25519",
-            "open_envelope, suite 0x02 (X25519). See README.md.",
-        ),
+        Suite::XWing => ("seal_xwing", "open_envelope, suite 0x01 (X-Wing). See README.md."),
+        Suite::X25519 => ("seal_x25519", "open_envelope, suite 0x02 (X25519). See README.md."),
     };
     let mut area = Area::new(name, about);
     good(&mut area, suite);
@@ -33,11 +27,7 @@ pub(crate) fn area(suite: Suite) -> Area {
 
 /// The smallest class that holds an envelope of this suite.
 pub(crate) fn smallest(suite: Suite) -> usize {
-    CLASSES
-        .iter()
-        .copied()
-        .find(|class| *class > overhead(suite) + 64)
-        .unwrap()
+    CLASSES.iter().copied().find(|class| *class > overhead(suite) + 64).unwrap()
 }
 
 /// The envelope that most bad cases are variations of: "Hello" from alice to bob.
@@ -56,120 +46,49 @@ pub(crate) fn input_of(
     Fields::new()
         .hex("envelope", envelope)
         .hex("recipient", recipient.address().as_bytes())
-        .hexes(
-            "recipient_keys",
-            keys.iter().map(|keys| keys.as_bytes().as_slice()),
-        )
+        .hexes("recipient_keys", keys.iter().map(|keys| keys.as_bytes().as_slice()))
         .hex("sender_card", &card.to_bytes())
         .number("now", now.0)
 }
 
 fn good(area: &mut Area, suite: Suite) {
-    let (alice, bob, carol) = (
-        Person::new("alice"),
-        Person::new("bob"),
-        Person::new("carol"),
-    );
+    let (alice, bob, carol) = (Person::new("alice"), Person::new("bob"), Person::new("carol"));
     let bob_keys = [&bob.keys];
     let mut case = |name: &str, envelope: &[u8], to: &Person, keys: &[&SealingKeys]| {
         add(area, name, envelope, &alice, to, keys);
     };
     case("hello", &hello(suite), &bob, &bob_keys);
-    case(
-        "the key is the second of two",
-        &hello(suite),
-        &bob,
-        &[&carol.keys, &bob.keys],
-    );
-    let empty = Message {
-        content_type: String::new(),
-        ..plain(b"")
-    };
-    case(
-        "empty",
-        &sealed(suite, "empty", &empty, CLASSES),
-        &bob,
-        &bob_keys,
-    );
-    let named = Message {
-        name: "notes.txt".into(),
-        ..plain(b"Hello")
-    };
-    case(
-        "named",
-        &sealed(suite, "named", &named, CLASSES),
-        &bob,
-        &bob_keys,
-    );
-    let introduction = Introduction {
-        invite: alice.invite(),
-        card: alice.card.clone(),
-    };
-    let introduced = Message {
-        introduction: Some(introduction),
-        ..plain(b"Hello, I am Alice")
-    };
-    case(
-        "introduction",
-        &sealed(suite, "intro", &introduced, CLASSES),
-        &bob,
-        &bob_keys,
-    );
+    case("the key is the second of two", &hello(suite), &bob, &[&carol.keys, &bob.keys]);
+    let empty = Message { content_type: String::new(), ..plain(b"") };
+    case("empty", &sealed(suite, "empty", &empty, CLASSES), &bob, &bob_keys);
+    let named = Message { name: "notes.txt".into(), ..plain(b"Hello") };
+    case("named", &sealed(suite, "named", &named, CLASSES), &bob, &bob_keys);
+    let introduction = Introduction { invite: alice.invite(), card: alice.card.clone() };
+    let introduced = Message { introduction: Some(introduction), ..plain(b"Hello, I am Alice") };
+    case("introduction", &sealed(suite, "intro", &introduced, CLASSES), &bob, &bob_keys);
 
     let class = smallest(suite);
     let full = plain(&vec![b'x'; max_body_len(suite, &[class], &plain(b""))]);
-    case(
-        "one byte of padding",
-        &sealed(suite, "full", &full, &[class]),
-        &bob,
-        &bob_keys,
-    );
+    case("one byte of padding", &sealed(suite, "full", &full, &[class]), &bob, &bob_keys);
     let larger = plain(&vec![b'x'; full.body.len() + 1]);
-    case(
-        "a byte more, the next class",
-        &sealed(suite, "larger", &larger, CLASSES),
-        &bob,
-        &bob_keys,
-    );
-    case(
-        "a class of its own",
-        &sealed(suite, "odd", &plain(b"Hello"), &[1_999]),
-        &bob,
-        &bob_keys,
-    );
+    case("a byte more, the next class", &sealed(suite, "larger", &larger, CLASSES), &bob, &bob_keys);
+    case("a class of its own", &sealed(suite, "odd", &plain(b"Hello"), &[1_999]), &bob, &bob_keys);
 
     let mut rng = Drbg::new("to many");
     let body = seal_body(suite, &plain(b"Hello, both"), CLASSES, &mut rng).unwrap();
-    for (name, to) in [
-        ("one body for many: bob", &bob),
-        ("one body for many: carol", &carol),
-    ] {
+    for (name, to) in [("one body for many: bob", &bob), ("one body for many: carol", &carol)] {
         let header = seal_header(&alice.sender(), &to.card, &body, &mut rng).unwrap();
         case(name, &[&header, body.as_bytes()].concat(), to, &[&to.keys]);
     }
-    let fields = [
-        field(1, b"text/plain"),
-        field(3, b"Hello"),
-        field(0x80, b"from the future"),
-    ];
+    let fields = [field(1, b"text/plain"), field(3, b"Hello"), field(0x80, b"from the future")];
     let draft = Draft::new(suite, &alice, &bob, &frame(&fields), class);
     case("an unknown field skipped", &draft.seal(), &bob, &bob_keys);
 }
 
-fn add(
-    area: &mut Area,
-    name: &str,
-    envelope: &[u8],
-    from: &Person,
-    to: &Person,
-    keys: &[&SealingKeys],
-) {
+fn add(area: &mut Area, name: &str, envelope: &[u8], from: &Person, to: &Person, keys: &[&SealingKeys]) {
     let parts = dissect(envelope, to);
     let owned: Vec<_> = keys.iter().map(|keys| (*keys).clone()).collect();
-    let message = open(envelope, &to.address(), &owned)
-        .unwrap()
-        .verify(&from.card, NOW)
-        .unwrap();
+    let message = open(envelope, &to.address(), &owned).unwrap().verify(&from.card, NOW).unwrap();
     let output = fields_of(&message)
         .hex("sender", from.address().as_bytes())
         .hex("sender_card_id", from.card.id().as_bytes())
@@ -181,27 +100,14 @@ fn add(
         .hex("enc_hash", &parts.enc_hash)
         .hex("transcript", &parts.transcript)
         .hex("padded_frame", &parts.padded);
-    area.good(
-        name,
-        "open_envelope",
-        input_of(envelope, to, keys, &from.card, NOW),
-        output,
-    );
+    area.good(name, "open_envelope", input_of(envelope, to, keys, &from.card, NOW), output);
 }
 
 fn sealed(suite: Suite, label: &str, message: &Message, classes: &[usize]) -> Vec<u8> {
     let (alice, bob) = (Person::new("alice"), Person::new("bob"));
     assert!(CLASSES.iter().all(|class| SIZE_CLASSES.contains(class)));
     let mut rng = Drbg::new(label);
-    let envelope = seal(
-        suite,
-        &alice.sender(),
-        &bob.card,
-        message,
-        classes,
-        &mut rng,
-    )
-    .unwrap();
+    let envelope = seal(suite, &alice.sender(), &bob.card, message, classes, &mut rng).unwrap();
     assert!(classes.contains(&envelope.len()));
     envelope
 }

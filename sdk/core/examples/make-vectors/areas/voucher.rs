@@ -23,14 +23,10 @@ pub(crate) fn area() -> Area {
         .text("audience", RELAY)
         .hex("id", id.as_bytes())
         .number("expires_hour", expires.0.into());
-    let output = Fields::new()
-        .hex("voucher", &voucher.to_bytes())
-        .text("text", &voucher.to_text());
+    let output = Fields::new().hex("voucher", &voucher.to_bytes()).text("text", &voucher.to_text());
     area.good("issue", "issue_voucher", input, output);
     let input = Fields::new().text("text", &voucher.to_text());
-    let output = Fields::new()
-        .hex("id", id.as_bytes())
-        .number("expires_hour", expires.0.into());
+    let output = Fields::new().hex("id", id.as_bytes()).number("expires_hour", expires.0.into());
     area.good("parse", "parse_voucher", input, output);
     unreadable(&mut area, &voucher);
     verified(&mut area, &voucher);
@@ -46,21 +42,9 @@ fn unreadable(area: &mut Area, voucher: &Voucher) {
     let mut version = good.clone();
     version[0] = 2;
     let mut cases = vec![
-        (
-            "a padded text".to_owned(),
-            format!("{}==", voucher.to_text()),
-            "Encoding",
-        ),
-        (
-            "a character outside the alphabet".to_owned(),
-            voucher.to_text().replacen('A', "+", 1),
-            "Encoding",
-        ),
-        (
-            "a byte too long".to_owned(),
-            text(&[good.as_slice(), &[0]].concat()),
-            "Length",
-        ),
+        ("a padded text".to_owned(), format!("{}==", voucher.to_text()), "Encoding"),
+        ("a character outside the alphabet".to_owned(), voucher.to_text().replacen('A', "+", 1), "Encoding"),
+        ("a byte too long".to_owned(), text(&[good.as_slice(), &[0]].concat()), "Length"),
         ("version 2".to_owned(), text(&version), "Version"),
     ];
     for len in [0, 1, 17, 21, VOUCHER_LEN - 1] {
@@ -68,13 +52,7 @@ fn unreadable(area: &mut Area, voucher: &Voucher) {
     }
     for (name, text, error) in cases {
         let input = Fields::new().text("text", &text);
-        area.bad(
-            &name,
-            "parse_voucher",
-            input,
-            error,
-            Voucher::from_text(&text),
-        );
+        area.bad(&name, "parse_voucher", input, error, Voucher::from_text(&text));
     }
 }
 
@@ -84,23 +62,11 @@ fn verified(area: &mut Area, voucher: &Voucher) {
     let last = UnixTime(voucher.expires().start().0 - 1);
     let good = [
         ("verify", vec![operator], vec![RELAY], NOW),
-        (
-            "verify among several",
-            vec![other, operator],
-            vec!["other.example.org", RELAY],
-            NOW,
-        ),
-        (
-            "verify in its last second",
-            vec![operator],
-            vec![RELAY],
-            last,
-        ),
+        ("verify among several", vec![other, operator], vec!["other.example.org", RELAY], NOW),
+        ("verify in its last second", vec![operator], vec![RELAY], last),
     ];
     for (name, operators, relays, now) in good {
-        voucher
-            .verify(&operators, &audiences(&relays), now)
-            .unwrap();
+        voucher.verify(&operators, &audiences(&relays), now).unwrap();
         let input = input_of(voucher, &operators, &relays, now);
         area.good(name, "verify_voucher", input, Fields::new());
     }
@@ -111,70 +77,14 @@ fn verified(area: &mut Area, voucher: &Voucher) {
     };
     let none: Vec<&str> = Vec::new();
     let bad = [
-        (
-            "expired",
-            voucher.clone(),
-            vec![operator],
-            vec![RELAY],
-            voucher.expires().start(),
-            "Expired",
-        ),
-        (
-            "another operator",
-            voucher.clone(),
-            vec![other],
-            vec![RELAY],
-            NOW,
-            "BadSignature",
-        ),
-        (
-            "no operators",
-            voucher.clone(),
-            vec![],
-            vec![RELAY],
-            NOW,
-            "BadSignature",
-        ),
-        (
-            "another relay",
-            voucher.clone(),
-            vec![operator],
-            vec!["other.example.org"],
-            NOW,
-            "BadSignature",
-        ),
-        (
-            "a relay without names",
-            voucher.clone(),
-            vec![operator],
-            none,
-            NOW,
-            "BadSignature",
-        ),
-        (
-            "a bit flipped in the id",
-            flipped(1),
-            vec![operator],
-            vec![RELAY],
-            NOW,
-            "BadSignature",
-        ),
-        (
-            "a bit flipped in the expiry",
-            flipped(20),
-            vec![operator],
-            vec![RELAY],
-            NOW,
-            "BadSignature",
-        ),
-        (
-            "a bit flipped in the signature",
-            flipped(21),
-            vec![operator],
-            vec![RELAY],
-            NOW,
-            "BadSignature",
-        ),
+        ("expired", voucher.clone(), vec![operator], vec![RELAY], voucher.expires().start(), "Expired"),
+        ("another operator", voucher.clone(), vec![other], vec![RELAY], NOW, "BadSignature"),
+        ("no operators", voucher.clone(), vec![], vec![RELAY], NOW, "BadSignature"),
+        ("another relay", voucher.clone(), vec![operator], vec!["other.example.org"], NOW, "BadSignature"),
+        ("a relay without names", voucher.clone(), vec![operator], none, NOW, "BadSignature"),
+        ("a bit flipped in the id", flipped(1), vec![operator], vec![RELAY], NOW, "BadSignature"),
+        ("a bit flipped in the expiry", flipped(20), vec![operator], vec![RELAY], NOW, "BadSignature"),
+        ("a bit flipped in the signature", flipped(21), vec![operator], vec![RELAY], NOW, "BadSignature"),
     ];
     for (name, voucher, operators, relays, now, error) in bad {
         let input = input_of(&voucher, &operators, &relays, now);
@@ -183,18 +93,10 @@ fn verified(area: &mut Area, voucher: &Voucher) {
     }
 }
 
-fn input_of(
-    voucher: &Voucher,
-    operators: &[IdentityPublicKey],
-    relays: &[&str],
-    now: UnixTime,
-) -> Fields {
+fn input_of(voucher: &Voucher, operators: &[IdentityPublicKey], relays: &[&str], now: UnixTime) -> Fields {
     Fields::new()
         .text("text", &voucher.to_text())
-        .hexes(
-            "operators",
-            operators.iter().map(|key| key.as_bytes().as_slice()),
-        )
+        .hexes("operators", operators.iter().map(|key| key.as_bytes().as_slice()))
         .texts("accepted", relays)
         .number("now", now.0)
 }

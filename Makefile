@@ -1,0 +1,44 @@
+# What a person types. Every target installs what it needs and is missing.
+
+SHELL := /bin/bash
+TOOLS := $(CURDIR)/target/tools
+BUF_VERSION := 1.75.0
+export PATH := $(TOOLS)/venv/bin:$(PATH)
+
+.PHONY: help demo build test lint format vectors independent bench clean tools
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: ## Two devices, a relay, a text and a picture: all of it in a second
+	cargo run --release -- demo
+
+build: ## The relay, optimised
+	cargo build --release --bin sealpost
+
+test: tools lint vectors independent ## Everything: format, lints, vectors, a foreign client, all tests over both stores
+	cargo test --workspace
+
+lint: tools ## Format, clippy, the contract's lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cd proto && buf lint
+
+format: ## Write everything in the project's style
+	cargo fmt --all
+
+vectors: tools ## The shared test vectors, by a second implementation in Python
+	python sdk/vectors/check.py
+
+independent: tools ## A client in Python, written from the documents alone, against the relay
+	cargo build --bin sealpost
+	tests/independent/run.sh target/debug/sealpost
+
+bench: ## What sealing and the stores cost
+	cargo run --release -p sealpost-core --example timing
+
+tools: ## Install what the tests need and is missing
+	@scripts/install-tools $(TOOLS) $(BUF_VERSION)
+
+clean: ## Remove what was built
+	cargo clean
