@@ -15,7 +15,9 @@ use super::proofs::Proofs;
 use super::{ApiConfig, failure, parse, receive};
 use crate::clock::Clock;
 use crate::delivery::Services;
-use crate::store::{Creation, MailboxChange, NewMailbox, SessionAcknowledgement, SessionId, SessionOutcome};
+use crate::store::{
+    Creation, Incarnation, MailboxChange, NewMailbox, SessionAcknowledgement, SessionId, SessionOutcome,
+};
 use crate::telemetry::Procedure;
 
 /// The service.
@@ -38,7 +40,7 @@ impl Mailboxes {
         let store = self.services.store.as_ref();
         let now = self.clock.now();
         self.config.admission.admit(&request.voucher, address, &self.config.names, now, store).await?;
-        match store.create(NewMailbox { address, grants, card }).await {
+        match store.create(NewMailbox { address, incarnation: Incarnation(rand::random()), grants, card }).await {
             Ok(Creation::Created) => Ok(v1::CreateMailboxResponse {}),
             Ok(Creation::Exists) => {
                 Err(Failure::new(Reason::MailboxExists, "there is a mailbox of this address; it was not changed"))

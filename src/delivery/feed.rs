@@ -496,14 +496,14 @@ where
             Writer::Elsewhere => up_to.min(mailbox.position()),
         };
         let credit = mailbox.acknowledge(up_to_sent, singly, &mut entries).map_err(|_| FeedError::NeverSent)?;
-        let address = mailbox.address;
+        let (address, incarnation) = (mailbox.address, mailbox.incarnation);
         if entries.is_empty() {
             return Ok(());
         }
         self.services.metrics.acknowledged.add(entries.len());
         self.credit.give(credit);
         if let Writer::Here = writer {
-            let acknowledgement = Acknowledgement { address, entries };
+            let acknowledgement = Acknowledgement { address, incarnation, entries };
             if let Err(refused) = self.services.acknowledger.try_put(acknowledgement) {
                 self.unwritten.push_back(refused);
             }

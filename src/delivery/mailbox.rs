@@ -7,13 +7,14 @@ use sealpost_core::{Address, Sequence};
 
 use super::credit::Credit;
 use super::hub::Registration;
-use crate::store::{Generation, Opening, Page, SessionId, Store};
+use crate::store::{Generation, Incarnation, Opening, Page, SessionId, Store};
 
 /// The state of one open mailbox. When it is dropped, the store stops telling of it.
 pub(super) struct Mailbox {
     pub(super) address: Address,
     pub(super) session: SessionId,
     pub(super) generation: Generation,
+    pub(super) incarnation: Incarnation,
     pub(super) registration: Registration,
     _watching: Watching,
     /// All up to here were sent, or need not be.
@@ -65,6 +66,7 @@ impl Mailbox {
             address,
             session,
             generation: opening.generation,
+            incarnation: opening.incarnation,
             registration,
             _watching: watching,
             position,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence};
 
-use super::{Entry, Generation};
+use super::{Entry, Generation, Incarnation};
 
 /// One delivery key, as the relay knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Grant {
 pub struct NewMailbox {
     /// Its address.
     pub address: Address,
+    /// Random.
+    pub incarnation: Incarnation,
     /// Who may deliver.
     pub grants: Vec<Grant>,
     /// The owner's card; empty: none.

@@ -26,8 +26,8 @@ pub use error::{AppendError, StoreError};
 pub use limits::{Durability, QueueLimits};
 pub use mailbox::{Creation, Description, Grant, Inspection, MailboxChange, NewMailbox, QueuedEntry};
 pub use traffic::{
-    Acknowledgement, Append, Generation, NonceMark, Opening, Page, Read, ReadRequest, SessionAcknowledgement,
-    SessionId, SessionOutcome,
+    Acknowledgement, Append, Generation, Incarnation, NonceMark, Opening, Page, Read, ReadRequest,
+    SessionAcknowledgement, SessionId, SessionOutcome,
 };
 pub use wakes::{Event, Wakes};
 

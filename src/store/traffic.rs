@@ -39,9 +39,16 @@ impl fmt::Debug for SessionId {
     }
 }
 
+/// Random bytes that tell a mailbox from one that was deleted and made again at the same address, so that a late word of
+/// the one is not taken for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incarnation(pub [u8; 8]);
+
 /// A mailbox was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opening {
+    /// Which mailbox of this address it is.
+    pub incarnation: Incarnation,
     /// Of this opening.
     pub generation: Generation,
     /// The sequence given last: caught up means that all up to it were sent.
@@ -90,6 +97,8 @@ pub struct Page {
 pub struct Acknowledgement {
     /// The mailbox.
     pub address: Address,
+    /// As its opening said. If it is another now, nothing is forgotten.
+    pub incarnation: Incarnation,
     /// Which, with the size of each in bytes, in rising order.
     pub entries: Vec<(Sequence, u32)>,
 }

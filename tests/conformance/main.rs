@@ -51,6 +51,7 @@ conformance! {
         a_session_acknowledges_a_range_and_single_ones,
         a_session_that_ended_acknowledges_nothing,
         a_late_acknowledgement_for_a_deleted_mailbox_is_ignored,
+        p2_a_late_acknowledgement_does_not_reach_a_mailbox_made_anew,
     }
     appending {
         p1_accepted_survives_a_restart,

@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use sealpost::store::{
-    Acknowledgement, Append, AppendError, Creation, Description, Envelope, Event, Grant, NewMailbox, Opening, Page,
-    QueueLimits, Read, ReadRequest, SessionId, Store, Urgency,
+    Acknowledgement, Append, AppendError, Creation, Description, Envelope, Event, Grant, Incarnation, NewMailbox,
+    Opening, Page, QueueLimits, Read, ReadRequest, SessionId, Store, Urgency,
 };
 use sealpost_core::{Address, DeliveryKeyHash, Hour, MessageId, Sequence};
 
 use crate::fixture::Fixture;
 use crate::recording::Recording;
+
+/// The incarnation of every mailbox, except where a test is about it.
+pub(crate) const FIRST: Incarnation = Incarnation([1; 8]);
 
 /// A store with one mailbox in it.
 pub(crate) struct Scene<F> {
@@ -51,7 +54,7 @@ impl<F: Fixture> Scene<F> {
     /// Makes a mailbox with one key that does not end.
     pub(crate) async fn make(&self, address: Address, key: DeliveryKeyHash) {
         let grants = vec![Grant { key, expires: None }];
-        let made = self.store().create(NewMailbox { address, grants, card: Bytes::new() }).await;
+        let made = self.store().create(NewMailbox { address, incarnation: FIRST, grants, card: Bytes::new() }).await;
         assert_eq!(made, Ok(Creation::Created));
     }
 
@@ -112,7 +115,7 @@ impl<F: Fixture> Scene<F> {
     pub(crate) async fn acknowledge(&self, entries: &[(u64, u32)]) {
         let entries = entries.iter().map(|(number, size)| (sequence(*number), *size)).collect();
         self.store()
-            .acknowledge(vec![Acknowledgement { address: self.address, entries }])
+            .acknowledge(vec![Acknowledgement { address: self.address, incarnation: FIRST, entries }])
             .await
             .expect("the store works");
     }

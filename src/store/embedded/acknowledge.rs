@@ -10,8 +10,9 @@ use super::work::{Work, envelope_size};
 
 impl Work<'_> {
     pub(super) fn acknowledge(&mut self, batch: &[Acknowledgement]) -> Result<(), Fault> {
-        for Acknowledgement { address, entries } in batch {
-            let Some(mut counters) = self.counters(address)? else {
+        for Acknowledgement { address, incarnation, entries } in batch {
+            let Some(mut counters) = self.counters(address)?.filter(|counters| counters.incarnation == *incarnation)
+            else {
                 continue;
             };
             let before = counters.queued;

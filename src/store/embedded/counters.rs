@@ -9,6 +9,7 @@
 //!     32    16  the session: SHA-256 of its bytes, cut to 16; zeros: none
 //!     48     4  no queued envelope was accepted before this hour
 //!     52     4  the hour in which the owner was last seen
+//!     56     8  incarnation
 //! ```
 
 use bytes::{Buf, BufMut};
@@ -16,7 +17,7 @@ use redb::ReadableTable;
 use sealpost_core::{Address, Hour, Sequence};
 use sha2::{Digest, Sha256};
 
-use super::super::{Generation, QueueLimits, SessionId};
+use super::super::{Generation, Incarnation, QueueLimits, SessionId};
 use super::fault::Fault;
 use super::tables::AddressKey;
 
@@ -30,16 +31,17 @@ pub(super) struct Counters {
     pub(super) session: [u8; 16],
     pub(super) oldest: Hour,
     pub(super) last_seen: Hour,
+    pub(super) incarnation: Incarnation,
 }
 
 /// Nobody's session.
 pub(super) const NO_SESSION: [u8; 16] = [0; 16];
 
 impl Counters {
-    pub(super) const LEN: usize = 56;
+    pub(super) const LEN: usize = 64;
 
     /// Those of a mailbox that was made now.
-    pub(super) fn new(now: Hour) -> Self {
+    pub(super) fn new(incarnation: Incarnation, now: Hour) -> Self {
         Self {
             last: Sequence::NONE,
             queued: 0,
@@ -48,6 +50,7 @@ impl Counters {
             session: NO_SESSION,
             oldest: now,
             last_seen: now,
+            incarnation,
         }
     }
 
@@ -93,6 +96,7 @@ impl Counters {
         rest.put_slice(&self.session);
         rest.put_u32(self.oldest.0);
         rest.put_u32(self.last_seen.0);
+        rest.put_slice(&self.incarnation.0);
         row
     }
 
@@ -110,6 +114,7 @@ impl Counters {
             },
             oldest: Hour(rest.get_u32()),
             last_seen: Hour(rest.get_u32()),
+            incarnation: Incarnation(rest.get_u64().to_be_bytes()),
         }
     }
 }

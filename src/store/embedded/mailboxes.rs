@@ -20,7 +20,7 @@ impl Work<'_> {
         self.delete(address)?;
         self.tables.grants.insert(address.as_bytes(), grants::encode(&mailbox.grants).as_slice())?;
         self.set_card(address, &mailbox.card)?;
-        self.save(address, &Counters::new(self.now))?;
+        self.save(address, &Counters::new(mailbox.incarnation, self.now))?;
         Ok(Creation::Created)
     }
 
@@ -45,7 +45,12 @@ impl Work<'_> {
         };
         counters.last_seen = self.now;
         let generation = self.change_session(address, &mut counters, session_hash(session))?;
-        Ok(Some(Opening { generation, last: counters.last, queued: counters.queued }))
+        Ok(Some(Opening {
+            incarnation: counters.incarnation,
+            generation,
+            last: counters.last,
+            queued: counters.queued,
+        }))
     }
 
     /// Ends whatever streams there are of these mailboxes.

@@ -50,7 +50,10 @@ fn key() -> DeliveryKeyHash {
 
 async fn make(store: &EmbeddedStore, address: Address) -> Result<(), StoreError> {
     let grants = vec![Grant { key: key(), expires: None }];
-    store.create(NewMailbox { address, grants, card: Bytes::new() }).await.map(drop)
+    store
+        .create(NewMailbox { address, incarnation: crate::store::Incarnation([1; 8]), grants, card: Bytes::new() })
+        .await
+        .map(drop)
 }
 
 /// Queues an envelope that nobody sent before.

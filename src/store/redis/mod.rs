@@ -171,7 +171,7 @@ impl RedisStore {
             let mut pipeline = Pipeline::new();
             for acknowledgement in batch.iter().filter(|each| self.lane_number(&each.address) == number) {
                 for entries in acknowledgement.entries.chunks(IDS_A_CALL) {
-                    pipeline.add_command(self.acknowledge_command(&acknowledgement.address, entries));
+                    pipeline.add_command(self.acknowledge_command(acknowledgement, entries));
                 }
             }
             async move { if pipeline.is_empty() { Ok(Vec::new()) } else { lane.run(&pipeline).await } }
@@ -184,8 +184,10 @@ impl RedisStore {
         Ok(())
     }
 
-    fn acknowledge_command(&self, address: &Address, entries: &[(Sequence, u32)]) -> Cmd {
+    fn acknowledge_command(&self, acknowledgement: &Acknowledgement, entries: &[(Sequence, u32)]) -> Cmd {
+        let address = &acknowledgement.address;
         let mut command = self.scripts.acknowledge.call(&[&keys::mailbox(address), &keys::queue(address)]);
+        command.arg(&acknowledgement.incarnation.0);
         let mut sizes: Vec<u32> = entries.iter().map(|(_, size)| *size).collect();
         sizes.sort_unstable();
         sizes.dedup();
@@ -243,7 +245,7 @@ impl Store for RedisStore {
             let address = &mailbox.address;
             let keys = [&keys::mailbox(address)[..], &keys::queue(address), &keys::card(address)];
             let mut command = self.scripts.create.call(&keys);
-            command.arg(self.hour().0).arg(self.reclaimed_at()).arg(mailbox.card.as_ref());
+            command.arg(self.hour().0).arg(self.reclaimed_at()).arg(mailbox.card.as_ref()).arg(&mailbox.incarnation.0);
             add_grants(&mut command, &mailbox.grants);
             match replies::integer(self.lane(address)?.run_one(command).await?)? {
                 1 => Ok(Creation::Created),

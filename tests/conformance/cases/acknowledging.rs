@@ -1,6 +1,6 @@
 //! Forgetting envelopes.
 
-use sealpost::store::{SessionAcknowledgement, SessionOutcome};
+use sealpost::store::{Grant, Incarnation, NewMailbox, SessionAcknowledgement, SessionOutcome};
 
 use crate::fixture::Fixture;
 use crate::scene::{Scene, sequence, session};
@@ -97,4 +97,19 @@ pub(crate) async fn a_late_acknowledgement_for_a_deleted_mailbox_is_ignored<F: F
     assert_eq!(scene.store().describe(scene.address).await, Ok(None));
     scene.make(scene.address, scene.key).await;
     assert_eq!(scene.queued().await, (0, 0));
+}
+
+pub(crate) async fn p2_a_late_acknowledgement_does_not_reach_a_mailbox_made_anew<F: Fixture>() {
+    let scene = Scene::<F>::new().await;
+    scene.send(10).await;
+    scene.store().delete(scene.address).await.expect("the store works");
+    let incarnation = Incarnation([2; 8]);
+    let grants = vec![Grant { key: scene.key, expires: None }];
+    let new = NewMailbox { address: scene.address, incarnation, grants, card: Default::default() };
+    scene.store().create(new).await.expect("the store works");
+    assert_eq!(scene.open(1).await.incarnation, incarnation);
+    assert_eq!(scene.send(10).await, 1);
+    // It was for the first envelope of the mailbox that is gone.
+    scene.acknowledge(&[(1, 10)]).await;
+    assert_eq!(scene.waiting(1).await, [1]);
 }

@@ -4,7 +4,7 @@ use sealpost::store::{AppendError, Creation, NewMailbox, NonceMark, QueueLimits,
 use sealpost_core::Hour;
 
 use crate::fixture::Fixture;
-use crate::scene::{Scene, sequence};
+use crate::scene::{FIRST, Scene, sequence};
 
 const TWO_HOURS: QueueLimits =
     QueueLimits { max_messages: 2, max_bytes: 1000, message_ttl_hours: 2, idle_ttl_hours: 10, retry_window: 8 };
@@ -63,7 +63,7 @@ pub(crate) async fn a_mailbox_is_reclaimed_when_its_owner_stays_away<F: Fixture>
     assert_eq!(scene.try_read(1, 0, 1, 1000).await, Read::Ended);
     assert_eq!(store.update(scene.address, Default::default()).await, Ok(false));
     assert_eq!(store.delete(scene.address).await, Ok(false));
-    let new = NewMailbox { address: scene.address, grants: Vec::new(), card: Default::default() };
+    let new = NewMailbox { address: scene.address, incarnation: FIRST, grants: Vec::new(), card: Default::default() };
     assert_eq!(store.create(new).await, Ok(Creation::Created));
     assert_eq!(scene.describe().await.last, sequence(0));
     assert_eq!(scene.queued().await, (0, 0));

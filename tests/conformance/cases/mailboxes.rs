@@ -10,14 +10,19 @@ use sealpost::store::{
 use sealpost_core::{Address, Hour, Sequence};
 
 use crate::fixture::Fixture;
-use crate::scene::{Scene, address, key, sequence, session};
+use crate::scene::{FIRST, Scene, address, key, sequence, session};
 
 pub(crate) async fn making_one_again_changes_nothing<F: Fixture>() {
     let scene = Scene::<F>::new().await;
     scene.send(10).await;
     let before = scene.describe().await;
     scene.pass_hours(1);
-    let again = NewMailbox { address: scene.address, grants: Vec::new(), card: Bytes::from_static(b"other") };
+    let again = NewMailbox {
+        address: scene.address,
+        incarnation: FIRST,
+        grants: Vec::new(),
+        card: Bytes::from_static(b"other"),
+    };
     assert_eq!(scene.store().create(again).await, Ok(Creation::Exists));
     assert_eq!(scene.describe().await, before);
 }
@@ -44,7 +49,7 @@ pub(crate) async fn describe_is_complete<F: Fixture>() {
     let there = address(2);
     let grants = vec![Grant { key: key(8), expires: None }, Grant { key: key(3), expires: Some(Hour(made.0 + 100)) }];
     let card = Bytes::from_static(b"a card");
-    let new = NewMailbox { address: there, grants: grants.clone(), card: card.clone() };
+    let new = NewMailbox { address: there, incarnation: FIRST, grants: grants.clone(), card: card.clone() };
     assert_eq!(scene.store().create(new).await, Ok(Creation::Created));
     let scene = Scene { address: there, key: key(8), ..scene };
     let reclaimed = |seen: Hour| seen.saturating_add(365 * 24 + 1);
@@ -211,7 +216,9 @@ pub(crate) async fn copy(from: &Arc<dyn Store>, to: &Arc<dyn Store>, address: Ad
     let description = from.describe(address).await.expect("the store works").expect("there is a mailbox");
     let grants = description.grants;
     let to_key = grants[0].key;
-    to.create(NewMailbox { address, grants, card: description.card }).await.expect("the store works");
+    to.create(NewMailbox { address, incarnation: FIRST, grants, card: description.card })
+        .await
+        .expect("the store works");
     to.open(address, session(1)).await.expect("the store works");
     let entries = from.inspect(address, 1).await.expect("the store works").expect("there is a mailbox").entries;
     let batch = entries.into_iter().map(|entry| Append {

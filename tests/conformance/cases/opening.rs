@@ -5,11 +5,12 @@ use sealpost::store::{Event, Generation, Opening, Read};
 use sealpost_core::Sequence;
 
 use crate::fixture::Fixture;
-use crate::scene::{Scene, sequence, session};
+use crate::scene::{FIRST, Scene, sequence, session};
 
 pub(crate) async fn opening_says_what_there_is<F: Fixture>() {
     let scene = Scene::<F>::new().await;
-    let opening = |generation, last, queued| Opening { generation: Generation(generation), last, queued };
+    let opening =
+        |generation, last, queued| Opening { incarnation: FIRST, generation: Generation(generation), last, queued };
     assert_eq!(scene.open(1).await, opening(1, Sequence::NONE, 0));
     for _ in 0..3 {
         scene.send(10).await;

@@ -13,7 +13,7 @@ use sealpost_core::{Address, MessageId, Sequence};
 use super::plain::Plain;
 use super::step::{Message, Step};
 use crate::fixture::Fixture;
-use crate::scene::{address, envelope, key, message_id, sequence};
+use crate::scene::{FIRST, address, envelope, key, message_id, sequence};
 
 /// Small, so that short histories meet them.
 const LIMITS: QueueLimits =
@@ -68,7 +68,7 @@ impl<F: Fixture> History<F> {
             Step::Create { mailbox } => {
                 let (address, grants) = (address(mailbox), vec![Grant { key: key(1), expires: None }]);
                 let expected = self.plain.create(address, &grants);
-                let new = NewMailbox { address, grants, card: Bytes::new() };
+                let new = NewMailbox { address, incarnation: FIRST, grants, card: Bytes::new() };
                 assert_eq!(store.create(new).await, Ok(expected));
             }
             Step::Delete { mailbox } => {
@@ -103,7 +103,7 @@ impl<F: Fixture> History<F> {
                     (sequence(*number), u32::try_from(size).expect("it is small"))
                 };
                 let entries = sequences.iter().filter(|number| **number > 0).map(sized).collect();
-                let acknowledgement = Acknowledgement { address: address(mailbox), entries };
+                let acknowledgement = Acknowledgement { address: address(mailbox), incarnation: FIRST, entries };
                 self.plain.acknowledge(&acknowledgement);
                 assert_eq!(store.acknowledge(vec![acknowledgement]).await, Ok(()));
             }
@@ -215,7 +215,7 @@ impl<F: Fixture> History<F> {
         if !self.plain.exists(address) {
             let grants = vec![Grant { key: key(1), expires: None }];
             let expected = self.plain.create(address, &grants);
-            let new = NewMailbox { address, grants, card: Bytes::new() };
+            let new = NewMailbox { address, incarnation: FIRST, grants, card: Bytes::new() };
             assert_eq!(self.fixture.store().create(new).await, Ok(expected));
         }
         self.rekey(address, &[(1, None)]).await;

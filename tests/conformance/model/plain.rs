@@ -9,7 +9,7 @@ use sealpost::store::{
 };
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence};
 
-use crate::scene::sequence;
+use crate::scene::{FIRST, sequence};
 
 /// What a store should hold.
 pub(crate) struct Plain {
@@ -120,7 +120,12 @@ impl Plain {
         mailbox.last_seen = self.now;
         let generation = Generation(mailbox.generation);
         self.events.push((address, Event::Opened { generation }));
-        Some(Opening { generation, last: sequence(mailbox.last), queued: mailbox.queue.len() as u64 })
+        Some(Opening {
+            incarnation: FIRST,
+            generation,
+            last: sequence(mailbox.last),
+            queued: mailbox.queue.len() as u64,
+        })
     }
 
     pub(crate) fn read(&self, request: &ReadRequest) -> Read {

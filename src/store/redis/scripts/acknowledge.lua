@@ -1,5 +1,6 @@
--- KEYS m q; ARGV: groups of one size each: size, how many, id, id …
-local freed, i = 0, 1
+-- KEYS m q; ARGV: incarnation, then groups of one size each: size, how many, id, id …
+if redis.call('HGET', KEYS[1], 'i') ~= ARGV[1] then return 0 end
+local freed, i = 0, 2
 while i < #ARGV do
   local many = tonumber(ARGV[i + 1])
   freed = freed + tonumber(ARGV[i]) * redis.call('XDEL', KEYS[2], unpack(ARGV, i + 2, i + 1 + many))

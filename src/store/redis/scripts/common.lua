@@ -1,5 +1,5 @@
 -- Sealpost, shared by the scripts of one mailbox. See docs/redis.md for the keys.
--- m: hash (n last sequence, b queued bytes, h hour of the last append, g generation, s session hash, t hour in which
+-- m: hash (n last sequence, b queued bytes, h hour of the last append, g generation, i incarnation, s session hash, t hour in which
 --    the owner was last here, k<hash> hour at which a delivery key ends or 0), q: stream, c: card, w: channel.
 -- An entry: 1 byte format, 4 bytes hour, 16 bytes message id, envelope.
 local HEADER = 21

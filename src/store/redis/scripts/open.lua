@@ -1,9 +1,10 @@
 -- KEYS m c w q; ARGV: session hash, hour, when the mailbox is reclaimed.
--- Returns {generation, last sequence, queued messages}, or nothing if there is no such mailbox.
+-- Returns {generation, last sequence, queued messages, incarnation}, or nothing if there is no such mailbox.
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 local generation = redis.call('HINCRBY', KEYS[1], 'g', 1)
 redis.call('HSET', KEYS[1], 's', ARGV[1], 't', ARGV[2])
 redis.call('EXPIREAT', KEYS[1], ARGV[3])
 redis.call('EXPIREAT', KEYS[2], ARGV[3])
 redis.call('SPUBLISH', KEYS[3], '\3' .. struct.pack('>I8', generation))
-return { generation, tonumber(redis.call('HGET', KEYS[1], 'n')), redis.call('XLEN', KEYS[4]) }
+local known = redis.call('HMGET', KEYS[1], 'n', 'i')
+return { generation, tonumber(known[1]), redis.call('XLEN', KEYS[4]), known[2] }
