@@ -87,7 +87,6 @@ pub(super) fn of_ending(ending: Ending) -> Failure {
             Failure::new(Reason::Rebalance, "this stream has lived as long as a stream may").retry_after(soon())
         }
         Ending::PeerSilent => Failure::new(Reason::PeerSilent, "pings were not answered").retry_after(soon()),
-        Ending::StoreUnavailable => of_store(StoreError::TimedOut),
     }
 }
 

@@ -6,7 +6,6 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use sealpost_core::{Address, Audience, IdentityPublicKey, Nonce, Operation, Proof, ProofError, Signature, UnixTime};
 use sealpost_proto::status::Failure;
 use sealpost_proto::{Reason, v1};
-use sha2::{Digest, Sha256};
 
 use super::{ApiConfig, failure};
 use crate::clock::Clock;
@@ -88,10 +87,7 @@ fn check(
                 "the signature is not that of the public key over this operation, relay, time and nonce",
             ),
         })?;
-    let mut hash = [0; 16];
-    let digest = Sha256::new().chain_update(address.as_bytes()).chain_update(proof.nonce.as_bytes()).finalize();
-    hash.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-    Ok((address, NonceMark { hour: proof.time.hour(), hash }))
+    Ok((address, NonceMark::new(proof.time.hour(), &address, &proof.nonce)))
 }
 
 fn parse(proof: Option<&v1::Proof>) -> Result<Proof, Failure> {

@@ -108,6 +108,7 @@ fn print(address: &Address, held: &Inspection) {
     say(format!("  opened           {} (its generation)", counted(about.generation.0, "time")));
     say(format!("  last seen        {}", hour(about.last_seen)));
     say(format!("  reclaimed        {}, unless its owner comes", hour(about.reclaimed)));
+    say("  marks            random bytes of this mailbox, and a hash of its session's random bytes");
     if !held.entries.is_empty() {
         say(format!("\n  {HEAD}"));
     }

@@ -21,8 +21,6 @@ pub enum Ending {
     Rebalance,
     /// The owner does not answer.
     PeerSilent,
-    /// The store does not answer.
-    StoreUnavailable,
 }
 
 /// The relay's word that it is leaving, given once to all streams.
@@ -41,11 +39,6 @@ impl Drain {
     /// Gives the word.
     pub fn begin(&self) {
         self.token.cancel();
-    }
-
-    /// Whether it was given.
-    pub fn has_begun(&self) -> bool {
-        self.token.is_cancelled()
     }
 
     /// Waits for the word.

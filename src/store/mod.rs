@@ -10,6 +10,7 @@ mod entry;
 mod error;
 mod limits;
 mod mailbox;
+mod mark;
 mod traffic;
 mod wakes;
 
@@ -25,9 +26,10 @@ pub use entry::{Entry, Envelope, Urgency};
 pub use error::{AppendError, StoreError};
 pub use limits::{Durability, QueueLimits};
 pub use mailbox::{Creation, Description, Grant, Inspection, MailboxChange, NewMailbox, QueuedEntry};
+pub use mark::NonceMark;
 pub use traffic::{
-    Acknowledgement, Append, Generation, Incarnation, NonceMark, Opening, Page, Read, ReadRequest,
-    SessionAcknowledgement, SessionId, SessionOutcome,
+    Acknowledgement, Append, Generation, Incarnation, Opening, Page, Read, ReadRequest, SessionAcknowledgement,
+    SessionId, SessionOutcome,
 };
 pub use wakes::{Event, Wakes};
 

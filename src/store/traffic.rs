@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sealpost_core::{Address, DeliveryKeyHash, Hour, MessageId, Sequence};
+use sealpost_core::{Address, DeliveryKeyHash, MessageId, Sequence};
 
 use super::{Envelope, QueuedEntry, Urgency};
 
@@ -123,13 +123,4 @@ pub enum SessionOutcome {
     Acknowledged,
     /// It is not the mailbox's session.
     SessionEnded,
-}
-
-/// That a proof was used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NonceMark {
-    /// The hour of the proof's own time.
-    pub hour: Hour,
-    /// A hash over the address and the nonce.
-    pub hash: [u8; 16],
 }

@@ -55,8 +55,11 @@ impl Stream {
 
     /// The next message but pings, which are answered.
     pub(crate) async fn next(&mut self) -> Result<Option<Said>, Status> {
+        // Pings are no news: they do not buy more time.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.responses.message()).await.expect("a message in time")?;
+            let message = tokio::time::timeout_at(deadline, self.responses.message()).await;
+            let message = message.expect("a message in time")?;
             match message.map(|message| message.kind.expect("a known kind")) {
                 Some(Said::Ping(ping)) => self.say(Ask::Pong(v1::Pong { number: ping.number })),
                 other => return Ok(other),

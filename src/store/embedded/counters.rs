@@ -15,9 +15,8 @@
 use bytes::{Buf, BufMut};
 use redb::ReadableTable;
 use sealpost_core::{Address, Hour, Sequence};
-use sha2::{Digest, Sha256};
 
-use super::super::{Generation, Incarnation, QueueLimits, SessionId};
+use super::super::{Generation, Incarnation, QueueLimits, SessionId, mark};
 use super::fault::Fault;
 use super::tables::AddressKey;
 
@@ -77,7 +76,7 @@ impl Counters {
 
     /// Whether this session has the mailbox.
     pub(super) fn belongs_to(&self, session: &SessionId) -> bool {
-        self.session == session_hash(session)
+        self.session == mark::of_session(session)
     }
 
     /// Counts envelopes out.
@@ -122,11 +121,4 @@ impl Counters {
 /// Whether an envelope that was accepted in this hour is over.
 pub(super) fn is_expired(accepted: Hour, limits: &QueueLimits, now: Hour) -> bool {
     accepted.saturating_add(limits.message_ttl_hours) < now
-}
-
-/// What is kept of a session: enough to know it again, and nothing that could be shown to acknowledge.
-pub(super) fn session_hash(session: &SessionId) -> [u8; 16] {
-    let hash: [u8; 32] = Sha256::digest(session.0).into();
-    let [kept @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = hash;
-    kept
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use sealpost_core::Address;
 
-use super::super::{Creation, Event, Generation, MailboxChange, NewMailbox, Opening, SessionId};
-use super::counters::{Counters, NO_SESSION, session_hash};
+use super::super::{Creation, Event, Generation, MailboxChange, NewMailbox, Opening, SessionId, mark};
+use super::counters::{Counters, NO_SESSION};
 use super::fault::Fault;
 use super::grants;
 use super::tables::entry_keys;
@@ -44,7 +44,7 @@ impl Work<'_> {
             return Ok(None);
         };
         counters.last_seen = self.now;
-        let generation = self.change_session(address, &mut counters, session_hash(session))?;
+        let generation = self.change_session(address, &mut counters, mark::of_session(session))?;
         Ok(Some(Opening {
             incarnation: counters.incarnation,
             generation,

@@ -4,6 +4,7 @@ use redb::ReadableTable as _;
 use sealpost_core::{Address, Hour, VoucherId};
 
 use super::super::NonceMark;
+use super::super::mark::{self, MARK_LEN};
 use super::fault::Fault;
 use super::tables::{NonceKey, VoucherValue};
 use super::work::Work;
@@ -22,10 +23,10 @@ impl Work<'_> {
         mailbox: &Address,
     ) -> Result<bool, Fault> {
         if let Some(spent) = self.tables.vouchers.get(voucher.as_bytes())? {
-            let [_, _, _, _, owner @ ..] = spent.value();
-            return Ok(owner == mailbox.as_bytes());
+            let [_, _, _, _, admitted @ ..] = spent.value();
+            return Ok(*admitted == mark::of_voucher(voucher, mailbox));
         }
-        self.tables.vouchers.insert(voucher.as_bytes(), &voucher_value(expires, mailbox))?;
+        self.tables.vouchers.insert(voucher.as_bytes(), &voucher_value(expires, mark::of_voucher(voucher, mailbox)))?;
         self.changed = true;
         Ok(true)
     }
@@ -46,10 +47,10 @@ pub(super) fn nonce_key(hour: Hour, hash: [u8; 16]) -> NonceKey {
     key
 }
 
-fn voucher_value(expires: Hour, mailbox: &Address) -> VoucherValue {
-    let mut value = [0; 36];
+fn voucher_value(expires: Hour, admitted: [u8; MARK_LEN]) -> VoucherValue {
+    let mut value = [0; 4 + MARK_LEN];
     let (first, rest) = value.split_at_mut(4);
     first.copy_from_slice(&expires.0.to_be_bytes());
-    rest.copy_from_slice(mailbox.as_bytes());
+    rest.copy_from_slice(&admitted);
     value
 }

@@ -16,6 +16,7 @@
 use redb::{Table, TableDefinition, WriteTransaction};
 use sealpost_core::{Address, Sequence};
 
+use super::super::mark::MARK_LEN;
 use super::counters::Counters;
 use super::fault::Fault;
 
@@ -23,7 +24,7 @@ pub(super) type AddressKey = &'static [u8; Address::LEN];
 pub(super) type EntryKey = [u8; Address::LEN + 8];
 pub(super) type NonceKey = [u8; 20];
 pub(super) type VoucherKey = [u8; 16];
-pub(super) type VoucherValue = [u8; 36];
+pub(super) type VoucherValue = [u8; 4 + MARK_LEN];
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const COUNTERS: TableDefinition<'_, AddressKey, &[u8; Counters::LEN]> = TableDefinition::new("counters");

@@ -21,7 +21,6 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use redis::{Client, Cmd, IntoConnectionInfo, Pipeline, TlsCertificates, Value};
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
-use sha2::{Digest, Sha256};
 
 pub use options::{RedisOptions, RedisUrl};
 pub use startup::ConnectError;
@@ -29,7 +28,7 @@ pub use startup::ConnectError;
 use super::{
     Acknowledgement, Append, AppendError, Creation, Description, Entry, Grant, Inspection, MailboxChange, NewMailbox,
     NonceMark, Opening, QueueLimits, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome, Store,
-    StoreError, StoreFuture, Wakes,
+    StoreError, StoreFuture, Wakes, mark,
 };
 use crate::clock::Clock;
 use lane::Lane;
@@ -206,7 +205,7 @@ impl RedisStore {
         let keys = [&keys::mailbox(address)[..], &keys::queue(address), &keys::channel(address)];
         loop {
             let mut command = self.scripts.acknowledge_by_session.call(&keys);
-            command.arg(&session_hash(&request.session)).arg(request.up_to.get());
+            command.arg(&mark::of_session(&request.session)).arg(request.up_to.get());
             for sequence in &request.sequences {
                 command.arg(sequence.get());
             }
@@ -309,7 +308,7 @@ impl Store for RedisStore {
             let keys =
                 [&keys::mailbox(&address)[..], &keys::card(&address), &keys::channel(&address), &keys::queue(&address)];
             let mut command = self.scripts.open.call(&keys);
-            command.arg(&session_hash(&session)).arg(self.hour().0).arg(self.reclaimed_at());
+            command.arg(&mark::of_session(&session)).arg(self.hour().0).arg(self.reclaimed_at());
             replies::opened(self.lane(&address)?.run_one(command).await?)
         })
     }
@@ -319,7 +318,7 @@ impl Store for RedisStore {
             let address = &request.address;
             let mut command = self.scripts.read.call(&[&keys::mailbox(address), &keys::queue(address)]);
             command
-                .arg(&session_hash(&request.session))
+                .arg(&mark::of_session(&request.session))
                 .arg(request.after.get())
                 .arg(request.max_messages)
                 .arg(request.max_bytes)
@@ -361,8 +360,7 @@ impl Store for RedisStore {
         mailbox: Address,
     ) -> StoreFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
-            let mark: [u8; 16] =
-                truncated(Sha256::new().chain_update(voucher.as_bytes()).chain_update(mailbox.as_bytes()));
+            let mark = mark::of_voucher(&voucher, &mailbox);
             let mut command = redis::cmd("SET");
             command
                 .arg(keys::voucher(&voucher))
@@ -412,14 +410,4 @@ fn key_field(key: &DeliveryKeyHash) -> [u8; 33] {
     let [_, hash @ ..] = &mut field;
     hash.copy_from_slice(key.as_bytes());
     field
-}
-
-fn session_hash(session: &SessionId) -> [u8; 16] {
-    truncated(Sha256::new().chain_update(session.0))
-}
-
-fn truncated(hash: Sha256) -> [u8; 16] {
-    let mut short = [0; 16];
-    short.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
-    short
 }
