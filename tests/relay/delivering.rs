@@ -16,6 +16,7 @@ over_both_stores!(
     p4_caught_up_comes_once_and_never_early,
     p4_an_empty_mailbox_is_caught_up_at_once,
     p10_never_more_than_the_credit_is_outstanding,
+    p10_live_envelopes_wait_for_credit_too,
     p10_bytes_count_against_the_credit,
     a_mailbox_that_was_full_of_large_envelopes_is_delivered_whole,
 );
@@ -140,6 +141,23 @@ async fn p10_never_more_than_the_credit_is_outstanding(cluster: Cluster) {
     assert!(stream.is_silent_for(Duration::from_millis(200)).await, "more than the credit was sent");
     // One in the middle is as good as any.
     stream.say(v1::receive_request::Kind::Ack(v1::Ack { mailbox: 0, up_to: 0, sequences: vec![4] }));
+    assert_eq!(stream.take(1).await, [(0, 6, 6)]);
+}
+
+async fn p10_live_envelopes_wait_for_credit_too(cluster: Cluster) {
+    let mut owners = cluster.owners(0).await;
+    let owner = Owner::with_mailbox(&mut owners).await;
+    let mut stream = Stream::open_with(&mut owners, &[&owner], 3, 1 << 20).await.unwrap();
+    stream.until_caught_up().await;
+    let mut senders = cluster.senders(0).await;
+    for number in 1..=6 {
+        senders.send(owner.send(number)).await.unwrap();
+    }
+    assert_eq!(stream.take(3).await, [(0, 1, 1), (0, 2, 2), (0, 3, 3)]);
+    assert!(stream.is_silent_for(Duration::from_millis(200)).await, "more than the credit was sent");
+    stream.acknowledge(2);
+    assert_eq!(stream.take(2).await, [(0, 4, 4), (0, 5, 5)]);
+    stream.acknowledge(5);
     assert_eq!(stream.take(1).await, [(0, 6, 6)]);
 }
 
