@@ -87,9 +87,10 @@ impl Relay {
         hub: Arc<Hub>,
         clock: Clock,
     ) -> Result<Self, StartError> {
-        let security = security(&config.security)?;
+        // The ports first: a relay that finds them taken must not touch the files of the one that has them.
         let clients = bind("listen.address", config.listen).await?;
         let admin = bind("listen.admin", config.admin).await?;
+        let security = security(&config.security)?;
 
         let metrics = Arc::new(Metrics::new());
         let (acknowledger, acknowledging) = Acknowledger::start(store.clone());

@@ -44,6 +44,10 @@ impl Delivery {
         }
     }
 
+    fn anonymous<T>(&self, procedure: Procedure, request: &Request<T>) -> Result<(), Status> {
+        anonymous::check(request.metadata()).map_err(|failure| self.fail(procedure, failure))
+    }
+
     fn fail(&self, procedure: Procedure, failure: Failure) -> Status {
         self.services.metrics.failures.count(procedure, failure.reason.name());
         failure.into_status()
@@ -54,7 +58,7 @@ impl Delivery {
 impl DeliveryService for Delivery {
     #[tracing::instrument(name = "Send", level = "info", skip_all)]
     async fn send(&self, request: Request<v1::SendRequest>) -> Result<Response<v1::SendResponse>, Status> {
-        anonymous::check(request.metadata())?;
+        self.anonymous(Procedure::Send, &request)?;
         let sent = self.send_one(request.into_inner()).await;
         sent.map(|()| Response::new(v1::SendResponse {})).map_err(|failure| self.fail(Procedure::Send, failure))
     }
@@ -65,7 +69,7 @@ impl DeliveryService for Delivery {
         &self,
         request: Request<Streaming<v1::SendStreamRequest>>,
     ) -> Result<Response<Self::SendStreamStream>, Status> {
-        anonymous::check(request.metadata())?;
+        self.anonymous(Procedure::SendStream, &request)?;
         let results = send_stream::results(self.config.clone(), self.services.clone(), request.into_inner());
         Ok(Response::new(Box::pin(results)))
     }
@@ -75,7 +79,7 @@ impl DeliveryService for Delivery {
         &self,
         request: Request<v1::FetchCardRequest>,
     ) -> Result<Response<v1::FetchCardResponse>, Status> {
-        anonymous::check(request.metadata())?;
+        self.anonymous(Procedure::FetchCard, &request)?;
         let card = self.card(request.get_ref()).await;
         card.map(Response::new).map_err(|failure| self.fail(Procedure::FetchCard, failure))
     }

@@ -7,20 +7,27 @@ use sealpost_proto::Reason;
 use sealpost_proto::status::Failure;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+use tracing::warn;
 
+use super::parse;
 use crate::delivery::{Ending, FeedError};
 use crate::store::{AppendError, StoreError};
-use crate::telemetry::Outcome;
+use crate::telemetry::{Outcome, Rarely};
 
 /// The store failed.
 pub(super) fn of_store(error: StoreError) -> Failure {
+    static FAILED: Rarely = Rarely::new();
+    if FAILED.now() {
+        warn!(%error, "the store failed a call; others like it are not logged for a while");
+    }
     match error {
         StoreError::Unavailable(_) | StoreError::TimedOut => Failure::new(
             Reason::StoreUnavailable,
             "the relay's store does not answer; it may or may not have been done",
         )
         .retry_after(around(Duration::from_secs(1))),
-        StoreError::Corrupt(_) => Failure::new(Reason::Internal, "the relay's store holds something unreadable"),
+        StoreError::Corrupt(_) => Failure::new(Reason::Internal, "the relay's store holds something unreadable")
+            .retry_after(around(Duration::from_secs(30))),
     }
 }
 
@@ -57,8 +64,7 @@ pub(super) fn of_feed(error: FeedError<Failure>) -> Failure {
             field: Some(proof_field(place)),
             ..Failure::new(Reason::StreamProtocol, "this mailbox is already open on this stream")
         },
-        FeedError::TooMany => Failure::new(Reason::LimitExceeded, "one stream cannot have so many mailboxes open")
-            .with("limit", "mailboxes of one stream"),
+        FeedError::TooMany(maximum) => parse::limit("mailboxes of one stream", maximum),
         FeedError::NeverSent => {
             Failure::new(Reason::AcknowledgementInvalid, "this stream has not sent an envelope of that number")
         }
@@ -86,8 +92,21 @@ pub(super) fn of_ending(ending: Ending) -> Failure {
         Ending::Rebalance => {
             Failure::new(Reason::Rebalance, "this stream has lived as long as a stream may").retry_after(soon())
         }
+        Ending::StoreRestarted => {
+            Failure::new(Reason::StoreUnavailable, "the relay's store was started anew").retry_after(soon())
+        }
         Ending::PeerSilent => Failure::new(Reason::PeerSilent, "pings were not answered").retry_after(soon()),
     }
+}
+
+/// Something took too long.
+pub(super) fn timed_out(what: &'static str) -> Failure {
+    Failure::new(Reason::TimedOut, what).retry_after(around(Duration::from_secs(1)))
+}
+
+/// Something failed that cannot.
+pub(super) fn internal(what: &'static str) -> Failure {
+    Failure::new(Reason::Internal, what).retry_after(around(Duration::from_secs(1)))
 }
 
 /// An owner's mailbox does not exist.
@@ -103,9 +122,7 @@ pub(super) fn of_framework(status: &Status) -> Failure {
     match status.code() {
         Code::OutOfRange => Failure::new(Reason::MessageTooLarge, "the message is longer than this relay reads"),
         Code::Unimplemented => Failure::new(Reason::MethodUnknown, "this relay has no such service or method"),
-        Code::Cancelled | Code::DeadlineExceeded => {
-            Failure::new(Reason::TimedOut, "the call took too long, or was cancelled")
-        }
+        Code::Cancelled | Code::DeadlineExceeded => timed_out("the call took too long, or was cancelled"),
         Code::ResourceExhausted | Code::Unavailable => {
             Failure::new(Reason::Overloaded, "the relay is overloaded").retry_after(around(Duration::from_secs(1)))
         }

@@ -78,7 +78,7 @@ pub(super) fn credit(config: &ApiConfig, open: &v1::Open) -> Result<Credit, Fail
         asked => asked,
     };
     let bytes = match open.max_outstanding_bytes {
-        0 => 1024 * 1024,
+        0 => (1024 * 1024).min(config.max_outstanding_bytes).max(config.largest_envelope() as u64),
         asked => asked,
     };
     let least = config.largest_envelope() as u64;

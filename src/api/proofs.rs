@@ -45,7 +45,7 @@ impl Proofs {
         let checked = if many {
             tokio::task::spawn_blocking(check_all)
                 .await
-                .map_err(|_| Failure::new(Reason::Internal, "the proofs could not be checked"))??
+                .map_err(|_| failure::internal("the proofs could not be checked"))??
         } else {
             check_all()?
         };

@@ -33,7 +33,7 @@ pub(super) async fn receive(
     let protocol = |problem| Failure::new(Reason::StreamProtocol, problem);
     let first = tokio::time::timeout(config.open_timeout, requests.message())
         .await
-        .map_err(|_| Failure::new(Reason::TimedOut, "the stream's first message, `open`, did not come"))?
+        .map_err(|_| failure::timed_out("the stream's first message, `open`, did not come"))?
         .map_err(|status| failure::of_framework(&status))?
         .ok_or_else(|| protocol("the stream ended before its first message, `open`"))?;
     let Some(Asked::Open(open)) = first.kind else { return Err(protocol("a stream's first message is `open`")) };

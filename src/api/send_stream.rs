@@ -25,6 +25,9 @@ pub(super) fn results(
     stream::unfold(sending, |mut sending| async move { sending.next().await.map(|results| (results, sending)) })
 }
 
+/// From so many bytes of envelopes on, a batch is not made larger by what has come meanwhile.
+const BATCH_BYTES: usize = 1024 * 1024;
+
 struct Sending {
     config: Arc<ApiConfig>,
     services: Arc<Services>,
@@ -63,7 +66,7 @@ impl Sending {
             }
         };
         let mut sends = self.accept(first)?;
-        while sends.len() < self.config.max_batch {
+        while sends.len() < self.config.max_batch && bytes(&sends) < BATCH_BYTES {
             match self.requests.next().now_or_never() {
                 Some(Some(more)) => match self.accept(more) {
                     Some(more) => sends.extend(more),
@@ -126,6 +129,10 @@ impl Sending {
         }
         results
     }
+}
+
+fn bytes(sends: &[v1::TaggedSend]) -> usize {
+    sends.iter().filter_map(|tagged| tagged.send.as_ref()).map(|send| send.envelope.len()).sum()
 }
 
 fn refusal(failure: Failure) -> v1::Refusal {

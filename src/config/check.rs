@@ -15,7 +15,7 @@ use crate::delivery::FeedConfig;
 use crate::edge::EdgeConfig;
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::{RedisOptions, RedisUrl};
-use crate::store::{Durability, QueueLimits};
+use crate::store::{Durability, LARGEST_ENVELOPE, QueueLimits};
 use crate::telemetry::{LogConfig, LogFormat};
 
 /// Checks all of them.
@@ -277,8 +277,11 @@ impl Checker {
         let Some(mut sizes) = sizes else { return default };
         sizes.sort_unstable();
         sizes.dedup();
-        if sizes.is_empty() || sizes.first() == Some(&0) || sizes.last().is_some_and(|size| *size > 1024 * 1024) {
-            self.problem("limits.envelope_sizes", "is a list of sizes in bytes, each from 1 to 1048576");
+        if sizes.is_empty() || sizes.first() == Some(&0) || sizes.last().is_some_and(|size| *size > LARGEST_ENVELOPE) {
+            self.problem(
+                "limits.envelope_sizes",
+                format!("is a list of sizes in bytes, each from 1 to {LARGEST_ENVELOPE}"),
+            );
         }
         sizes
     }

@@ -18,7 +18,9 @@ use super::inbox::News;
 use super::leave::{Drain, Ending, jittered};
 use super::mailbox::{Mailbox, Pushed};
 use super::opening;
-use crate::store::{Acknowledgement, Envelope, Read, ReadRequest, SessionId, Store, StoreError, StoreFuture};
+use crate::store::{
+    Acknowledgement, Envelope, LARGEST_ENVELOPE, Read, ReadRequest, SessionId, Store, StoreError, StoreFuture,
+};
 use crate::telemetry::Metrics;
 
 /// What all streams share.
@@ -94,8 +96,8 @@ pub enum FeedError<E> {
     Unknown(Option<usize>),
     /// The mailbox at this place is already open on this stream.
     OpenTwice(Option<usize>),
-    /// More mailboxes than one stream may have.
-    TooMany,
+    /// More mailboxes than one stream may have: so many.
+    TooMany(usize),
     /// An acknowledgement of what was never sent.
     NeverSent,
     /// A mailbox number that was never given.
@@ -118,6 +120,8 @@ pub struct Feed<I, E> {
     line: VecDeque<u32>,
     reads: FuturesUnordered<StoreFuture<'static, DoneRead>>,
     openings: FuturesUnordered<StoreFuture<'static, DoneOpening>>,
+    /// Whose openings those are.
+    adding: Vec<Address>,
     output: VecDeque<Output<E>>,
     /// Envelopes on their way into `output`.
     batch: Vec<(u32, Sequence, Envelope)>,
@@ -147,8 +151,8 @@ struct DoneRead {
 const READS: usize = 8;
 /// Mailboxes of one stream that are opened at once.
 const OPENINGS: usize = 32;
-/// The most that one read asks for.
-const READ: Credit = Credit { messages: 256, bytes: 512 * 1024 };
+/// The most that one read asks for: the largest envelope that can be configured fits.
+const READ: Credit = Credit { messages: 256, bytes: LARGEST_ENVELOPE as u64 };
 /// Envelopes and bytes in one message to the owner.
 const BATCH: usize = 128;
 const BATCH_BYTES: usize = 256 * 1024;
@@ -173,7 +177,7 @@ where
         input: Option<I>,
     ) -> Result<Self, FeedError<E>> {
         if addresses.len() > services.config.max_mailboxes {
-            return Err(FeedError::TooMany);
+            return Err(FeedError::TooMany(services.config.max_mailboxes));
         }
         if let Some(place) = repeated(&addresses) {
             return Err(FeedError::OpenTwice(Some(place)));
@@ -204,6 +208,7 @@ where
             line: VecDeque::new(),
             reads: FuturesUnordered::new(),
             openings: FuturesUnordered::new(),
+            adding: Vec::new(),
             output: VecDeque::new(),
             batch: Vec::new(),
             batch_bytes: 0,
@@ -278,15 +283,16 @@ where
     fn add(&mut self, address: Address) {
         let open = self.mailboxes.iter().flatten().count() + self.openings.len();
         if open >= self.services.config.max_mailboxes {
-            return self.close(FeedError::TooMany);
+            return self.close(FeedError::TooMany(self.services.config.max_mailboxes));
         }
-        if self.mailboxes.iter().flatten().any(|mailbox| mailbox.address == address) {
+        if self.mailboxes.iter().flatten().any(|mailbox| mailbox.address == address) || self.adding.contains(&address) {
             return self.close(FeedError::OpenTwice(None));
         }
         let Ok(number) = u32::try_from(self.mailboxes.len()) else {
-            return self.close(FeedError::TooMany);
+            return self.close(FeedError::TooMany(self.services.config.max_mailboxes));
         };
         self.mailboxes.push(None);
+        self.adding.push(address);
         let opening = opening::open(self.services.clone(), address, number, self.bell.clone());
         self.openings.push(Box::pin(async move { (number, opening.await) }));
     }
@@ -294,6 +300,7 @@ where
     fn opened(&mut self, number: u32, outcome: Result<Option<Mailbox>, StoreError>) {
         match outcome {
             Ok(Some(mailbox)) => {
+                self.adding.retain(|address| *address != mailbox.address);
                 if let Some(place) = self.mailboxes.get_mut(number as usize) {
                     *place = Some(mailbox);
                 }
@@ -420,6 +427,7 @@ where
             let request = ReadRequest {
                 address: mailbox.address,
                 session: mailbox.session,
+                epoch: mailbox.epoch,
                 after: mailbox.position(),
                 max_messages: reserved.messages,
                 max_bytes: reserved.bytes,
@@ -459,6 +467,7 @@ where
                 }
                 self.hear_of(number);
             }
+            Ok(Read::Restarted) => self.close(FeedError::Ended(Ending::StoreRestarted)),
             Ok(Read::Ended) => {
                 self.credit.give(reserved);
                 let ending = match self.mailboxes.get(number as usize) {
@@ -496,14 +505,14 @@ where
             Writer::Elsewhere => up_to.min(mailbox.position()),
         };
         let credit = mailbox.acknowledge(up_to_sent, singly, &mut entries).map_err(|_| FeedError::NeverSent)?;
-        let (address, incarnation) = (mailbox.address, mailbox.incarnation);
+        let (address, epoch, incarnation) = (mailbox.address, mailbox.epoch, mailbox.incarnation);
         if entries.is_empty() {
             return Ok(());
         }
         self.services.metrics.acknowledged.add(entries.len());
         self.credit.give(credit);
         if let Writer::Here = writer {
-            let acknowledgement = Acknowledgement { address, incarnation, entries };
+            let acknowledgement = Acknowledgement { address, epoch, incarnation, entries };
             if let Err(refused) = self.services.acknowledger.try_put(acknowledgement) {
                 self.unwritten.push_back(refused);
             }

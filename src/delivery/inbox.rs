@@ -19,7 +19,7 @@ pub(super) struct Inbox {
 
 /// Envelopes that an inbox holds at most, of each kind.
 const MAX_ENVELOPES: usize = 64;
-/// Their bytes, at most: one of the largest always fits.
+/// Their bytes, at most; but one envelope fits, however large.
 const MAX_BYTES: usize = 128 * 1024;
 /// Acknowledgements by session that it holds at most; more than an owner can have outstanding.
 const MAX_SEQUENCES: usize = 16 * 1024;
@@ -108,6 +108,6 @@ impl News {
     }
 
     fn has_room(&self, envelope: &Envelope) -> bool {
-        self.bytes + envelope.size() <= MAX_BYTES
+        self.bytes == 0 || self.bytes + envelope.size() <= MAX_BYTES
     }
 }

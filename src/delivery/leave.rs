@@ -21,6 +21,8 @@ pub enum Ending {
     Rebalance,
     /// The owner does not answer.
     PeerSilent,
+    /// The store was started anew, and may have lost what it had not written: only a new opening tells what there is.
+    StoreRestarted,
 }
 
 /// The relay's word that it is leaving, given once to all streams.

@@ -7,7 +7,7 @@ use sealpost_core::{Address, Sequence};
 
 use super::credit::Credit;
 use super::hub::Registration;
-use crate::store::{Generation, Incarnation, Opening, Page, SessionId, Store};
+use crate::store::{Epoch, Generation, Incarnation, Opening, Page, SessionId, Store};
 
 /// The state of one open mailbox. When it is dropped, the store stops telling of it.
 pub(super) struct Mailbox {
@@ -15,6 +15,7 @@ pub(super) struct Mailbox {
     pub(super) session: SessionId,
     pub(super) generation: Generation,
     pub(super) incarnation: Incarnation,
+    pub(super) epoch: Epoch,
     pub(super) registration: Registration,
     _watching: Watching,
     /// All up to here were sent, or need not be.
@@ -67,6 +68,7 @@ impl Mailbox {
             session,
             generation: opening.generation,
             incarnation: opening.incarnation,
+            epoch: opening.epoch,
             registration,
             _watching: watching,
             position,

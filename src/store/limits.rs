@@ -1,5 +1,8 @@
 //! How much a mailbox may hold, how long, and what "stored" means.
 
+/// The largest envelope that any installation can carry, in bytes.
+pub const LARGEST_ENVELOPE: usize = 1024 * 1024;
+
 /// The same for every mailbox of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {

@@ -24,11 +24,11 @@ use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
 
 pub use entry::{Entry, Envelope, Urgency};
 pub use error::{AppendError, StoreError};
-pub use limits::{Durability, QueueLimits};
+pub use limits::{Durability, LARGEST_ENVELOPE, QueueLimits};
 pub use mailbox::{Creation, Description, Grant, Inspection, MailboxChange, NewMailbox, QueuedEntry};
 pub use mark::NonceMark;
 pub use traffic::{
-    Acknowledgement, Append, Generation, Incarnation, Opening, Page, Read, ReadRequest, SessionAcknowledgement,
+    Acknowledgement, Append, Epoch, Generation, Incarnation, Opening, Page, Read, ReadRequest, SessionAcknowledgement,
     SessionId, SessionOutcome,
 };
 pub use wakes::{Event, Wakes};

@@ -44,9 +44,17 @@ impl fmt::Debug for SessionId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Incarnation(pub [u8; 8]);
 
+/// Counts how often, as far as this relay knows, the store may have gone back to older data: a Redis server that was
+/// started anew may have lost what it had not written, and gives its numbers again. What was learnt in one epoch is
+/// worthless in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Epoch(pub u64);
+
 /// A mailbox was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opening {
+    /// When.
+    pub epoch: Epoch,
     /// Which mailbox of this address it is.
     pub incarnation: Incarnation,
     /// Of this opening.
@@ -65,6 +73,8 @@ pub struct ReadRequest {
     pub address: Address,
     /// The session that reads.
     pub session: SessionId,
+    /// As its opening said.
+    pub epoch: Epoch,
     /// Only later ones than this.
     pub after: Sequence,
     /// At most so many, at least 1.
@@ -80,6 +90,8 @@ pub enum Read {
     Page(Page),
     /// Another session has the mailbox now, or nobody: it was deleted.
     Ended,
+    /// The epoch is over: open the mailbox anew.
+    Restarted,
 }
 
 /// The next envelopes.
@@ -97,6 +109,8 @@ pub struct Page {
 pub struct Acknowledgement {
     /// The mailbox.
     pub address: Address,
+    /// As its opening said. If it is over, nothing is forgotten.
+    pub epoch: Epoch,
     /// As its opening said. If it is another now, nothing is forgotten.
     pub incarnation: Incarnation,
     /// Which, with the size of each in bytes, in rising order.

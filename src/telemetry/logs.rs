@@ -22,7 +22,7 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// Where traces go by OTLP over gRPC, as in `http://collector:4317`; `None`: nowhere.
     pub otlp_endpoint: Option<String>,
-    /// The share of requests that is traced, 0 to 1, where the caller has not decided.
+    /// The share of requests that is traced, 0 to 1.
     pub trace_ratio: f64,
 }
 

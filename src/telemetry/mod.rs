@@ -3,6 +3,8 @@
 
 mod logs;
 mod metrics;
+mod rarely;
 
 pub use logs::{LogConfig, LogFormat, Telemetry, TelemetryError};
 pub use metrics::{Metrics, Outcome, Procedure};
+pub use rarely::Rarely;

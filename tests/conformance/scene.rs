@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use sealpost::store::{
-    Acknowledgement, Append, AppendError, Creation, Description, Envelope, Event, Grant, Incarnation, NewMailbox,
-    Opening, Page, QueueLimits, Read, ReadRequest, SessionId, Store, Urgency,
+    Acknowledgement, Append, AppendError, Creation, Description, Envelope, Epoch, Event, Grant, Incarnation,
+    NewMailbox, Opening, Page, QueueLimits, Read, ReadRequest, SessionId, Store, Urgency,
 };
 use sealpost_core::{Address, DeliveryKeyHash, Hour, MessageId, Sequence};
 
@@ -91,6 +91,7 @@ impl<F: Fixture> Scene<F> {
         let request = ReadRequest {
             address: self.address,
             session: session(number),
+            epoch: Epoch(0),
             after: sequence(after),
             max_messages,
             max_bytes,
@@ -101,7 +102,7 @@ impl<F: Fixture> Scene<F> {
     pub(crate) async fn page(&self, number: u8, after: u64, max_messages: u32, max_bytes: u64) -> Page {
         match self.try_read(number, after, max_messages, max_bytes).await {
             Read::Page(page) => page,
-            Read::Ended => panic!("the session goes on"),
+            Read::Ended | Read::Restarted => panic!("the session goes on"),
         }
     }
 
@@ -115,7 +116,7 @@ impl<F: Fixture> Scene<F> {
     pub(crate) async fn acknowledge(&self, entries: &[(u64, u32)]) {
         let entries = entries.iter().map(|(number, size)| (sequence(*number), *size)).collect();
         self.store()
-            .acknowledge(vec![Acknowledgement { address: self.address, incarnation: FIRST, entries }])
+            .acknowledge(vec![Acknowledgement { address: self.address, epoch: Epoch(0), incarnation: FIRST, entries }])
             .await
             .expect("the store works");
     }

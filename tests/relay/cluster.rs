@@ -59,6 +59,16 @@ impl Cluster {
         cluster
     }
 
+    /// One relay over a real Redis that stores nothing by itself.
+    pub(crate) async fn redis_in_memory() -> Self {
+        let redis = RedisServer::spawn(RedisSettings { append_only: AppendOnly::No, ..RedisSettings::default() }).await;
+        let directory = TempDir::new().unwrap();
+        let mut cluster =
+            Self { relays: Vec::new(), settings: settings(redis.url()), redis: Some(redis), _directory: directory };
+        cluster.add().await;
+        cluster
+    }
+
     /// One more relay; its number.
     pub(crate) async fn add(&mut self) -> usize {
         let config = Config::load(None, &self.settings).expect("the settings are good");

@@ -219,3 +219,26 @@ async fn p9_any_relay_serves_any_owner() {
     let mut stream = Stream::open(&mut cluster.owners(0).await, &owner).await;
     assert_eq!(stream.until_caught_up().await, (21..=50).map(|number| (0, number, number)).collect::<Vec<_>>());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_envelopes_that_can_be_configured_are_delivered() {
+    let change = |settings: &mut sealpost::config::Settings| {
+        settings.limits.envelope_sizes = Some(vec![1 << 20]);
+        settings.limits.max_message_bytes = Some(2 << 20);
+        // Less than a client asks for that leaves it to the relay.
+        settings.limits.max_outstanding_bytes = Some(4096);
+    };
+    for cluster in [Cluster::embedded_with(change).await, Cluster::redis_with(1, change).await] {
+        let mut owners = cluster.owners(0).await;
+        let owner = Owner::with_mailbox(&mut owners).await;
+        let mut senders = cluster.senders(0).await;
+        senders.send(owner.send_sized(1, 1 << 20)).await.unwrap();
+        let mut stream = Stream::open_with(&mut owners, &[&owner], 0, 0).await.unwrap();
+        assert_eq!(stream.until_caught_up().await, [(0, 1, 1)]);
+        senders.send(v1::SendRequest { ephemeral: true, ..owner.send_sized(2, 1 << 20) }).await.unwrap();
+        assert_eq!(stream.take(1).await, [(0, 0, 2)]);
+        stream.acknowledge(1);
+        senders.send(owner.send_sized(3, 1 << 20)).await.unwrap();
+        assert_eq!(stream.take(1).await, [(0, 2, 3)]);
+    }
+}

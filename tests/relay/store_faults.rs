@@ -96,3 +96,48 @@ async fn a_store_that_is_silent_costs_a_bounded_wait() {
     sealpost_testkit::eventually("sends are accepted again", PATIENCE, async || senders.send(owner.send(2)).await.ok())
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p3_a_store_that_went_back_to_older_data_ends_streams_that_may_come_again() {
+    // Nothing is on its disk but what is saved by hand.
+    let mut cluster = Cluster::redis_in_memory().await;
+    let mut redis = cluster.redis.take().expect("there is one");
+    let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
+    let mut senders = cluster.senders(0).await;
+    let mut stream = Stream::open(&mut cluster.owners(0).await, &owner).await;
+    senders.send(owner.send(1)).await.unwrap();
+    assert_eq!(stream.take(1).await, [(0, 1, 1)]);
+
+    let client = ::redis::Client::open(redis.url()).unwrap();
+    let mut operator = client.get_multiplexed_async_connection().await.unwrap();
+    ::redis::cmd("SAVE").exec_async(&mut operator).await.unwrap();
+    for number in 2..=5 {
+        senders.send(owner.send(number)).await.unwrap();
+    }
+    assert_eq!(stream.take(4).await.len(), 4);
+    stream.acknowledge(1);
+
+    redis.kill();
+    redis.restart().await;
+    // It knows only the first; the numbers from 2 on are given again.
+    for number in 6..=8 {
+        sealpost_testkit::eventually("sends are accepted again", PATIENCE, async || {
+            senders.send(owner.send(number)).await.ok()
+        })
+        .await;
+    }
+    // What the old stream acknowledges now are other envelopes than it means.
+    stream.say(sealpost_proto::v1::receive_request::Kind::Ack(sealpost_proto::v1::Ack {
+        mailbox: 0,
+        up_to: 5,
+        sequences: vec![],
+    }));
+    let closing = stream.closing().await;
+    assert_eq!(Reason::try_from(closing.reason), Ok(Reason::StoreUnavailable));
+    assert!(closing.retry_after_ms > 0, "it may come again");
+
+    let mut again = Stream::open(&mut cluster.owners(0).await, &owner).await;
+    let delivered = again.until_caught_up().await;
+    let new: Vec<_> = delivered.iter().filter(|(_, _, number)| *number >= 6).copied().collect();
+    assert_eq!(new, [(0, 2, 6), (0, 3, 7), (0, 4, 8)], "in order, and none missing");
+}

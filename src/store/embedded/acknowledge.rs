@@ -10,7 +10,7 @@ use super::work::{Work, envelope_size};
 
 impl Work<'_> {
     pub(super) fn acknowledge(&mut self, batch: &[Acknowledgement]) -> Result<(), Fault> {
-        for Acknowledgement { address, incarnation, entries } in batch {
+        for Acknowledgement { address, incarnation, entries, .. } in batch {
             let Some(mut counters) = self.counters(address)?.filter(|counters| counters.incarnation == *incarnation)
             else {
                 continue;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sealpost_core::Address;
 
-use super::super::{Creation, Event, Generation, MailboxChange, NewMailbox, Opening, SessionId, mark};
+use super::super::{Creation, Epoch, Event, Generation, MailboxChange, NewMailbox, Opening, SessionId, mark};
 use super::counters::{Counters, NO_SESSION};
 use super::fault::Fault;
 use super::grants;
@@ -46,6 +46,8 @@ impl Work<'_> {
         counters.last_seen = self.now;
         let generation = self.change_session(address, &mut counters, mark::of_session(session))?;
         Ok(Some(Opening {
+            // It ends all sessions itself where it may have gone back.
+            epoch: Epoch(0),
             incarnation: counters.incarnation,
             generation,
             last: counters.last,

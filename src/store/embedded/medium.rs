@@ -1,7 +1,7 @@
 //! Where the database lies, and how it is opened.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +34,7 @@ impl Medium for Directory {
     fn open(&self) -> Result<Database, OpenError> {
         let file = self.0.join("sealpost.redb");
         make_private(&self.0).map_err(|error| OpenError::from_io(&self.0, error))?;
+        make_private_file(&file).map_err(|error| OpenError::from_io(&file, error))?;
         let database = builder().create(&file).map_err(|error| OpenError::from_redb(&file, error))?;
         prepare(&database, &file)?;
         // The file's name must outlive a loss of power too, and so must its directory's.
@@ -136,6 +137,15 @@ fn prepare(database: &Database, path: &Path) -> Result<(), OpenError> {
 fn make_private(directory: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Makes the file, if it is not there, so that nobody else may read it whatever the directory allows.
+fn make_private_file(file: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
 }
 
 #[cfg(not(unix))]

@@ -11,14 +11,16 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
+use super::epochs::Epochs;
 use super::scripts::Scripts;
-use crate::store::StoreError;
+use crate::store::{Epoch, StoreError};
 
 /// A connection that heals. Commands of concurrent calls share it and leave together.
 pub(super) struct Lane {
     client: Client,
     timeout: Duration,
     scripts: Arc<Scripts>,
+    epochs: Arc<Epochs>,
     live: Live,
     /// Who holds it makes the connection.
     connecting: Mutex<Attempts>,
@@ -35,8 +37,11 @@ struct Attempts {
 /// that out.
 type Live = Arc<ArcSwapOption<Numbered>>;
 
-struct Numbered {
+/// A connection.
+pub(super) struct Numbered {
     number: u64,
+    /// In which everything on it happens.
+    pub(super) epoch: Epoch,
     connection: MultiplexedConnection,
 }
 
@@ -46,21 +51,31 @@ const PAUSE: Duration = Duration::from_millis(100);
 const WAITING_CALLS: usize = 4096;
 
 impl Lane {
-    pub(super) fn new(client: Client, timeout: Duration, scripts: Arc<Scripts>) -> Self {
-        Self { client, timeout, scripts, live: Live::default(), connecting: Mutex::default() }
+    pub(super) fn new(client: Client, timeout: Duration, scripts: Arc<Scripts>, epochs: Arc<Epochs>) -> Self {
+        Self { client, timeout, scripts, epochs, live: Live::default(), connecting: Mutex::default() }
     }
 
     /// Runs commands in one pipeline; an answer for each. An answer may be [`Value::ServerError`].
     pub(super) async fn run(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
-        let mut answers = self.send(pipeline).await?;
+        self.run_on(self.connection().await?.as_ref(), pipeline).await
+    }
+
+    /// Runs one command.
+    pub(super) async fn run_one(&self, command: redis::Cmd) -> Result<Value, StoreError> {
+        self.run_one_on(self.connection().await?.as_ref(), command).await
+    }
+
+    /// The same on this connection or not at all.
+    pub(super) async fn run_on(&self, live: &Numbered, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let mut answers = self.send(live, pipeline).await?;
         if answers.iter().any(is_noscript) {
             // The server lost its scripts. What it did not know it did not run, so those calls are repeated.
-            self.load_scripts().await?;
+            load(&self.scripts, live.connection.clone()).await.map_err(|error| classify(&error))?;
             let mut again = Pipeline::new();
             for (command, _) in pipeline.cmd_iter().zip(&answers).filter(|(_, answer)| is_noscript(answer)) {
                 again.add_command(command.clone());
             }
-            let mut repeated = self.send(&again).await?.into_iter();
+            let mut repeated = self.send(live, &again).await?.into_iter();
             for answer in answers.iter_mut().filter(|answer| is_noscript(answer)) {
                 *answer = repeated.next().ok_or(StoreError::Corrupt("the server answered too little"))?;
             }
@@ -68,19 +83,18 @@ impl Lane {
         Ok(answers)
     }
 
-    /// Runs one command.
-    pub(super) async fn run_one(&self, command: redis::Cmd) -> Result<Value, StoreError> {
+    /// The same on this connection or not at all.
+    pub(super) async fn run_one_on(&self, live: &Numbered, command: redis::Cmd) -> Result<Value, StoreError> {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command);
-        let answer = self.run(&pipeline).await?.pop().ok_or(StoreError::Corrupt("the server answered nothing"))?;
-        match answer {
+        let answer = self.run_on(live, &pipeline).await?.pop();
+        match answer.ok_or(StoreError::Corrupt("the server answered nothing"))? {
             Value::ServerError(error) => Err(classify(&RedisError::from(error))),
             answer => Ok(answer),
         }
     }
 
-    async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
-        let live = self.connection().await?;
+    async fn send(&self, live: &Numbered, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
         let outcome = live.connection.clone().send_packed_commands(pipeline, 0, pipeline.len()).await;
         outcome.map_err(|error| {
             if error.is_unrecoverable_error() || error.is_timeout() {
@@ -91,12 +105,8 @@ impl Lane {
         })
     }
 
-    async fn load_scripts(&self) -> Result<(), StoreError> {
-        let live = self.connection().await?;
-        load(&self.scripts, live.connection.clone()).await.map_err(|error| classify(&error))
-    }
-
-    async fn connection(&self) -> Result<Arc<Numbered>, StoreError> {
+    /// The connection, made if there is none.
+    pub(super) async fn connection(&self) -> Result<Arc<Numbered>, StoreError> {
         if let Some(live) = self.live.load_full() {
             return Ok(live);
         }
@@ -109,8 +119,8 @@ impl Lane {
         }
         attempts.made += 1;
         match self.connect(attempts.made).await {
-            Ok(connection) => {
-                let live = Arc::new(Numbered { number: attempts.made, connection });
+            Ok((connection, epoch)) => {
+                let live = Arc::new(Numbered { number: attempts.made, epoch, connection });
                 attempts.not_before = None;
                 self.live.store(Some(live.clone()));
                 Ok(live)
@@ -122,7 +132,7 @@ impl Lane {
         }
     }
 
-    async fn connect(&self, number: u64) -> Result<MultiplexedConnection, RedisError> {
+    async fn connect(&self, number: u64) -> Result<(MultiplexedConnection, Epoch), RedisError> {
         let live = self.live.clone();
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
@@ -135,9 +145,11 @@ impl Lane {
                 Ok::<(), SendError>(())
             });
         // The library's own limit covers the socket; a server that accepts and then says nothing needs this one.
-        let connection = timed(self.timeout, self.client.get_multiplexed_async_connection_with_config(&config)).await?;
+        let mut connection =
+            timed(self.timeout, self.client.get_multiplexed_async_connection_with_config(&config)).await?;
+        let epoch = timed(self.timeout, self.epochs.observe(&mut connection)).await?;
         timed(self.timeout, load(&self.scripts, connection.clone())).await?;
-        Ok(connection)
+        Ok((connection, epoch))
     }
 }
 

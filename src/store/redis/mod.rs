@@ -4,6 +4,7 @@
 //! connections, a mailbox always over the same one ([`lane`]), so that its order is kept; events come back over sharded
 //! Pub/Sub ([`subscriber`]). The keys are listed in [`keys`].
 
+mod epochs;
 mod events;
 mod keys;
 mod lane;
@@ -31,6 +32,7 @@ use super::{
     StoreError, StoreFuture, Wakes, mark,
 };
 use crate::clock::Clock;
+use epochs::Epochs;
 use lane::Lane;
 use scripts::Scripts;
 use subscriber::Subscriber;
@@ -57,13 +59,13 @@ impl RedisStore {
     pub async fn connect(options: RedisOptions, clock: Clock, wakes: Arc<dyn Wakes>) -> Result<Self, ConnectError> {
         let client = client(&options)?;
         startup::check(&client, options.durability, options.timeout).await?;
-        let scripts = Arc::new(Scripts::new());
+        let (scripts, epochs) = (Arc::new(Scripts::new()), Arc::new(Epochs::new(options.durability)));
         Ok(Self {
             lanes: (0..options.connections.max(1))
-                .map(|_| Lane::new(client.clone(), options.timeout, scripts.clone()))
+                .map(|_| Lane::new(client.clone(), options.timeout, scripts.clone(), epochs.clone()))
                 .collect(),
             scripts,
-            subscriber: Subscriber::start(client, options.timeout, wakes),
+            subscriber: Subscriber::start(client, options.timeout, wakes).await,
             canaries: AtomicU64::new(0),
             limits: options.limits,
             clock,
@@ -167,16 +169,30 @@ impl RedisStore {
 
     async fn acknowledge_batch(&self, batch: Vec<Acknowledgement>) -> Result<(), StoreError> {
         let by_lane = self.lanes.iter().enumerate().map(|(number, lane)| {
-            let mut pipeline = Pipeline::new();
-            for acknowledgement in batch.iter().filter(|each| self.lane_number(&each.address) == number) {
-                for entries in acknowledgement.entries.chunks(IDS_A_CALL) {
-                    pipeline.add_command(self.acknowledge_command(acknowledgement, entries));
-                }
-            }
-            async move { if pipeline.is_empty() { Ok(Vec::new()) } else { lane.run(&pipeline).await } }
+            let of_lane = batch.iter().filter(move |each| self.lane_number(&each.address) == number);
+            self.acknowledge_on(lane, of_lane)
         });
-        for answers in join_all(by_lane).await {
-            for answer in answers? {
+        for outcome in join_all(by_lane).await {
+            outcome?;
+        }
+        Ok(())
+    }
+
+    async fn acknowledge_on(
+        &self,
+        lane: &Lane,
+        batch: impl Iterator<Item = &Acknowledgement>,
+    ) -> Result<(), StoreError> {
+        let live = lane.connection().await?;
+        let mut pipeline = Pipeline::new();
+        // Numbers of another epoch may be other envelopes now; those will be delivered again, which is always allowed.
+        for acknowledgement in batch.filter(|each| each.epoch == live.epoch) {
+            for entries in acknowledgement.entries.chunks(IDS_A_CALL) {
+                pipeline.add_command(self.acknowledge_command(acknowledgement, entries));
+            }
+        }
+        if !pipeline.is_empty() {
+            for answer in lane.run_on(&live, &pipeline).await? {
                 replies::integer(answer)?;
             }
         }
@@ -309,13 +325,20 @@ impl Store for RedisStore {
                 [&keys::mailbox(&address)[..], &keys::card(&address), &keys::channel(&address), &keys::queue(&address)];
             let mut command = self.scripts.open.call(&keys);
             command.arg(&mark::of_session(&session)).arg(self.hour().0).arg(self.reclaimed_at());
-            replies::opened(self.lane(&address)?.run_one(command).await?)
+            let lane = self.lane(&address)?;
+            let live = lane.connection().await?;
+            replies::opened(lane.run_one_on(&live, command).await?, live.epoch)
         })
     }
 
     fn read(&self, request: ReadRequest) -> StoreFuture<'_, Result<Read, StoreError>> {
         Box::pin(async move {
             let address = &request.address;
+            let lane = self.lane(address)?;
+            let live = lane.connection().await?;
+            if live.epoch != request.epoch {
+                return Ok(Read::Restarted);
+            }
             let mut command = self.scripts.read.call(&[&keys::mailbox(address), &keys::queue(address)]);
             command
                 .arg(&mark::of_session(&request.session))
@@ -323,7 +346,7 @@ impl Store for RedisStore {
                 .arg(request.max_messages)
                 .arg(request.max_bytes)
                 .arg(self.oldest());
-            replies::read(self.lane(address)?.run_one(command).await?)
+            replies::read(lane.run_one_on(&live, command).await?)
         })
     }
 

@@ -8,8 +8,8 @@ use sealpost_core::{DeliveryKeyHash, Hour, Sequence};
 
 use super::lane::classify;
 use crate::store::{
-    AppendError, Description, Entry, Generation, Grant, Incarnation, Inspection, Opening, Page, QueuedEntry, Read,
-    StoreError,
+    AppendError, Description, Entry, Epoch, Generation, Grant, Incarnation, Inspection, Opening, Page, QueuedEntry,
+    Read, StoreError,
 };
 
 const UNREADABLE: StoreError = StoreError::Corrupt("Redis answers something unexpected");
@@ -25,12 +25,13 @@ pub(super) fn appended(value: Value) -> Result<Sequence, AppendError> {
 }
 
 /// Of `open.lua`.
-pub(super) fn opened(value: Value) -> Result<Option<Opening>, StoreError> {
+pub(super) fn opened(value: Value, epoch: Epoch) -> Result<Option<Opening>, StoreError> {
     let Some(fields) = list(value)? else {
         return Ok(None);
     };
     let [generation, last, queued, incarnation] = <[Value; 4]>::try_from(fields).map_err(|_| UNREADABLE)?;
     Ok(Some(Opening {
+        epoch,
         incarnation: Incarnation(bytes(incarnation)?.as_ref().try_into().map_err(|_| UNREADABLE)?),
         generation: Generation(u64::try_from(integer(generation)?).map_err(|_| UNREADABLE)?),
         last: sequence_or_none(integer(last)?)?,

@@ -30,6 +30,12 @@ pub enum ConnectError {
          set it to noeviction"
     )]
     Evicts(String),
+    /// It does not keep what the relay would promise, for as long as it rewrites its file.
+    #[error(
+        "store.durability is \"fsync\", but the server has no-appendfsync-on-rewrite yes, which suspends it for minutes; \
+         set it to no there, or store.durability = \"memory\" here"
+    )]
+    NotDurableOnRewrite,
     /// It does not keep what the relay would promise.
     #[error(
         "store.durability is \"fsync\", but the server has appendonly {appendonly} and appendfsync {appendfsync}; \
@@ -70,6 +76,10 @@ pub(super) async fn check(client: &Client, durability: Durability, timeout: Dura
         let appendfsync = setting(&mut connection, "appendfsync", timeout).await.map_err(unreachable)?;
         if appendonly != "yes" || appendfsync != "always" {
             return Err(ConnectError::NotDurable { appendonly, appendfsync });
+        }
+        let suspended = setting(&mut connection, "no-appendfsync-on-rewrite", timeout).await.map_err(unreachable)?;
+        if suspended == "yes" {
+            return Err(ConnectError::NotDurableOnRewrite);
         }
     }
     Ok(())

@@ -43,12 +43,16 @@ struct Canary {
 const BATCH: usize = 512;
 
 impl Subscriber {
-    /// Starts listening.
-    pub(super) fn start(client: Client, timeout: Duration, wakes: Arc<dyn Wakes>) -> Self {
+    /// Starts listening; returns once it does, or after `timeout`.
+    pub(super) async fn start(client: Client, timeout: Duration, wakes: Arc<dyn Wakes>) -> Self {
         let canary = Arc::new(Canary { channel: keys::canary(&rand::random()), heard: watch::Sender::new(0) });
         let (orders, inbox) = mpsc::unbounded_channel();
-        let task = Task { client, timeout, wakes, canary: canary.clone(), orders: inbox, watched: HashMap::new() };
+        let (ready, listening) = oneshot::channel();
+        let (watched, ready) = (HashMap::new(), Some(ready));
+        let task = Task { client, timeout, wakes, canary: canary.clone(), orders: inbox, watched, ready };
         tokio::spawn(task.run());
+        // Where that takes too long, the relay starts all the same: it is not ready until the wake path works.
+        let _ = tokio::time::timeout(timeout, listening).await;
         Self { orders, canary }
     }
 
@@ -92,6 +96,8 @@ struct Task {
     orders: mpsc::UnboundedReceiver<Order>,
     /// How often each mailbox is watched.
     watched: HashMap<Address, u32>,
+    /// Told once, after the first connection.
+    ready: Option<oneshot::Sender<()>>,
 }
 
 /// Why a connection's life ended.
@@ -104,15 +110,14 @@ enum End {
 
 impl Task {
     async fn run(mut self) {
-        let mut first = true;
         loop {
             let (lost, mut broken) = mpsc::unbounded_channel();
             match self.connect(lost).await {
                 Ok(connection) => {
-                    if !first {
-                        info!("the wake path is whole again");
+                    match self.ready.take() {
+                        Some(ready) => drop(ready.send(())),
+                        None => info!("the wake path is whole again"),
                     }
-                    first = false;
                     match self.serve(connection, &mut broken).await {
                         End::Broken => warn!("the wake path broke; reconnecting"),
                         End::Dropped => return,
@@ -152,6 +157,9 @@ impl Task {
         for batch in addresses.chunks(BATCH) {
             let mut pipeline = Pipeline::with_capacity(batch.len());
             for address in batch {
+                // Nothing that is heard is to be trusted before the first read; and what was queued before the server
+                // confirms is heard of by the second.
+                self.wakes.wake(address, Event::Missed);
                 pipeline.add_command(one("SSUBSCRIBE", &keys::channel(address)));
             }
             send(&mut connection, &pipeline).await?;

@@ -194,6 +194,7 @@ pub(crate) async fn an_unreadable_entry_is_an_error<F: Fixture>() {
     let request = sealpost::store::ReadRequest {
         address: scene.address,
         session: session(1),
+        epoch: sealpost::store::Epoch(0),
         after: Sequence::NONE,
         max_messages: 10,
         max_bytes: 1000,

@@ -1,7 +1,7 @@
 //! Sessions and generations.
 
 use futures_util::future::join_all;
-use sealpost::store::{Event, Generation, Opening, Read};
+use sealpost::store::{Epoch, Event, Generation, Opening, Read};
 use sealpost_core::Sequence;
 
 use crate::fixture::Fixture;
@@ -9,8 +9,13 @@ use crate::scene::{FIRST, Scene, sequence, session};
 
 pub(crate) async fn opening_says_what_there_is<F: Fixture>() {
     let scene = Scene::<F>::new().await;
-    let opening =
-        |generation, last, queued| Opening { incarnation: FIRST, generation: Generation(generation), last, queued };
+    let opening = |generation, last, queued| Opening {
+        epoch: Epoch(0),
+        incarnation: FIRST,
+        generation: Generation(generation),
+        last,
+        queued,
+    };
     assert_eq!(scene.open(1).await, opening(1, Sequence::NONE, 0));
     for _ in 0..3 {
         scene.send(10).await;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sealpost::store::{
-    Acknowledgement, Append, Event, Grant, MailboxChange, NewMailbox, QueueLimits, ReadRequest, SessionAcknowledgement,
-    SessionId, Store, Urgency,
+    Acknowledgement, Append, Epoch, Event, Grant, MailboxChange, NewMailbox, QueueLimits, ReadRequest,
+    SessionAcknowledgement, SessionId, Store, Urgency,
 };
 use sealpost_core::{Address, MessageId, Sequence};
 
@@ -94,7 +94,8 @@ impl<F: Fixture> History<F> {
             Step::Read { mailbox, session, after, max_messages, max_bytes } => {
                 let session = self.session(address(mailbox), session);
                 let after = sequence(after);
-                let request = ReadRequest { address: address(mailbox), session, after, max_messages, max_bytes };
+                let request =
+                    ReadRequest { address: address(mailbox), session, epoch: Epoch(0), after, max_messages, max_bytes };
                 assert_eq!(store.read(request).await, Ok(self.plain.read(&request)));
             }
             Step::Acknowledge { mailbox, sequences } => {
@@ -103,7 +104,8 @@ impl<F: Fixture> History<F> {
                     (sequence(*number), u32::try_from(size).expect("it is small"))
                 };
                 let entries = sequences.iter().filter(|number| **number > 0).map(sized).collect();
-                let acknowledgement = Acknowledgement { address: address(mailbox), incarnation: FIRST, entries };
+                let acknowledgement =
+                    Acknowledgement { address: address(mailbox), epoch: Epoch(0), incarnation: FIRST, entries };
                 self.plain.acknowledge(&acknowledgement);
                 assert_eq!(store.acknowledge(vec![acknowledgement]).await, Ok(()));
             }

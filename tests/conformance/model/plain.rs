@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use sealpost::store::{
-    Acknowledgement, Append, AppendError, Creation, Description, Entry, Event, Generation, Grant, Inspection, Opening,
-    Page, QueueLimits, QueuedEntry, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome,
+    Acknowledgement, Append, AppendError, Creation, Description, Entry, Epoch, Event, Generation, Grant, Inspection,
+    Opening, Page, QueueLimits, QueuedEntry, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome,
 };
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence};
 
@@ -121,6 +121,7 @@ impl Plain {
         let generation = Generation(mailbox.generation);
         self.events.push((address, Event::Opened { generation }));
         Some(Opening {
+            epoch: Epoch(0),
             incarnation: FIRST,
             generation,
             last: sequence(mailbox.last),

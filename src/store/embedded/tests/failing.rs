@@ -79,6 +79,7 @@ async fn streams_end_when_what_was_only_in_memory_is_lost() {
     let request = ReadRequest {
         address: ADDRESS,
         session: SessionId([1; 16]),
+        epoch: crate::store::Epoch(0),
         after: Sequence::NONE,
         max_messages: 1,
         max_bytes: 4096,
