@@ -19,10 +19,12 @@ build: ## The relay, optimised
 test: tools lint vectors independent ## Everything: format, lints, vectors, a foreign client, all tests over both stores
 	cargo test --workspace
 
-lint: tools ## Format, clippy, the contract's lint
+lint: tools ## Format, clippy, the contract's lint, documents against code
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cd proto && buf lint
+	scripts/check-docs
+	scripts/check-dependencies
 
 format: ## Write everything in the project's style
 	cargo fmt --all
