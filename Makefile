@@ -17,7 +17,7 @@ build: ## The relay, optimised
 	cargo build --release --bin sealpost
 
 test: tools lint vectors independent ## Everything: format, lints, vectors, a foreign client, all tests over both stores
-	cargo test --workspace
+	scripts/run-tests
 
 lint: tools ## Format, clippy, the contract's lint, documents against code
 	cargo fmt --all --check
