@@ -114,7 +114,7 @@ pub struct Feed<I, E> {
     input: Option<I>,
     bell: Arc<Bell>,
     /// By number; a closed one leaves its place empty, so that numbers are never given twice.
-    mailboxes: Vec<Option<Mailbox>>,
+    mailboxes: Vec<Option<Box<Mailbox>>>,
     credit: Credit,
     /// Numbers of mailboxes that want to read, first come first served.
     line: VecDeque<u32>,
@@ -139,7 +139,7 @@ pub struct Feed<I, E> {
 }
 
 /// A mailbox's number, and what came of opening it.
-type DoneOpening = (u32, Result<Option<Mailbox>, StoreError>);
+type DoneOpening = (u32, Result<Option<Box<Mailbox>>, StoreError>);
 
 struct DoneRead {
     number: u32,
@@ -147,6 +147,8 @@ struct DoneRead {
     outcome: Result<Read, StoreError>,
 }
 
+/// Numbers that a stream gives out, for each mailbox that it may have open.
+const NUMBERS_A_MAILBOX: usize = 16;
 /// Reads of one stream under way at once.
 const READS: usize = 8;
 /// Mailboxes of one stream that are opened at once.
@@ -183,7 +185,7 @@ where
             return Err(FeedError::OpenTwice(Some(place)));
         }
         let bell = Arc::new(Bell::default());
-        let mailboxes: Vec<Option<Mailbox>> = stream::iter(addresses.into_iter().zip(0u32..))
+        let mailboxes: Vec<Option<Box<Mailbox>>> = stream::iter(addresses.into_iter().zip(0u32..))
             .map(|(address, number)| {
                 let opening = opening::open(services.clone(), address, number, bell.clone());
                 async move {
@@ -288,7 +290,10 @@ where
         if self.mailboxes.iter().flatten().any(|mailbox| mailbox.address == address) || self.adding.contains(&address) {
             return self.close(FeedError::OpenTwice(None));
         }
-        let Ok(number) = u32::try_from(self.mailboxes.len()) else {
+        // Numbers are not given twice, and each costs a little for as long as the stream lives.
+        let numbers = u32::try_from(self.mailboxes.len()).ok();
+        let most = self.services.config.max_mailboxes.saturating_mul(NUMBERS_A_MAILBOX);
+        let Some(number) = numbers.filter(|_| self.mailboxes.len() < most) else {
             return self.close(FeedError::TooMany(self.services.config.max_mailboxes));
         };
         self.mailboxes.push(None);
@@ -297,7 +302,7 @@ where
         self.openings.push(Box::pin(async move { (number, opening.await) }));
     }
 
-    fn opened(&mut self, number: u32, outcome: Result<Option<Mailbox>, StoreError>) {
+    fn opened(&mut self, number: u32, outcome: Result<Option<Box<Mailbox>>, StoreError>) {
         match outcome {
             Ok(Some(mailbox)) => {
                 self.adding.retain(|address| *address != mailbox.address);

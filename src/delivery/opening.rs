@@ -16,7 +16,7 @@ pub(super) async fn open(
     address: Address,
     number: u32,
     bell: Arc<Bell>,
-) -> Result<Option<Mailbox>, StoreError> {
+) -> Result<Option<Box<Mailbox>>, StoreError> {
     // First listen, then raise the generation, then read: whatever is queued in between is heard or read.
     let registration = services.hub.register(address, Arc::new(Inbox::new(number, bell)));
     let watch = services.store.watch(address);
@@ -26,5 +26,5 @@ pub(super) async fn open(
     let Some(opening) = services.store.open(address, session).await? else {
         return Ok(None);
     };
-    Ok(Some(Mailbox::new(address, session, opening, registration, watching)))
+    Ok(Some(Box::new(Mailbox::new(address, session, opening, registration, watching))))
 }

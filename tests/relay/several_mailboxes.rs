@@ -111,3 +111,27 @@ async fn one_unknown_mailbox_opens_none(cluster: Cluster) {
     let twice = Stream::open_with(&mut owners, &[&known, &known], 10, 1 << 20).await.err().unwrap();
     assert_eq!(Failure::from_status(&twice).unwrap().reason, Reason::StreamProtocol);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_a_stream_does_not_add_and_remove_for_ever() {
+    let cluster = Cluster::embedded_with(|settings| settings.limits.max_mailboxes = Some(2)).await;
+    let mut owners = cluster.owners(0).await;
+    let (first, second) = (Owner::with_mailbox(&mut owners).await, Owner::with_mailbox(&mut owners).await);
+    let stream = &mut Stream::open(&mut owners, &first).await;
+    stream.until_caught_up().await;
+    for number in 1.. {
+        stream.say(Ask::Add(v1::Add { proof: Some(second.proof(Operation::OpenMailbox)) }));
+        match stream.next().await.unwrap() {
+            Some(Said::Opened(opened)) => assert_eq!(opened.mailboxes[0].mailbox, number),
+            Some(Said::Closing(closing)) => {
+                assert_eq!(Reason::try_from(closing.reason), Ok(Reason::LimitExceeded));
+                assert!(number > 16, "only {number}");
+                return;
+            }
+            other => panic!("not expected: {other:?}"),
+        }
+        assert!(matches!(stream.next().await.unwrap(), Some(Said::CaughtUp(_))));
+        stream.say(Ask::Remove(v1::Remove { mailbox: number }));
+        assert!(matches!(stream.next().await.unwrap(), Some(Said::MailboxClosed(_))));
+    }
+}
