@@ -10,11 +10,9 @@ use super::work::{Work, envelope_size};
 
 impl Work<'_> {
     pub(super) fn acknowledge(&mut self, batch: &[Acknowledgement]) -> Result<(), Fault> {
-        for Acknowledgement { address, incarnation, entries, .. } in batch {
-            let Some(mut counters) = self.counters(address)?.filter(|counters| counters.incarnation == *incarnation)
-            else {
-                continue;
-            };
+        for Acknowledgement { address, epoch, incarnation, entries } in batch {
+            let counters = self.counters(address)?.filter(|counters| counters.incarnation == *incarnation);
+            let Some(mut counters) = counters.filter(|_| *epoch == self.epoch) else { continue };
             let before = counters.queued;
             for (sequence, _) in entries {
                 self.forget_one(address, &mut counters, *sequence)?;

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use sealpost_core::Address;
 
-use super::super::{Creation, Epoch, Event, Generation, MailboxChange, NewMailbox, Opening, SessionId, mark};
-use super::counters::{Counters, NO_SESSION};
+use super::super::{Creation, Event, Generation, MailboxChange, NewMailbox, Opening, SessionId, mark};
+use super::counters::Counters;
 use super::fault::Fault;
 use super::grants;
 use super::tables::entry_keys;
@@ -43,26 +43,19 @@ impl Work<'_> {
         let Some(mut counters) = self.counters(address)? else {
             return Ok(None);
         };
+        let generation = Generation(counters.generation.0.saturating_add(1));
+        counters.generation = generation;
+        counters.session = mark::of_session(session);
         counters.last_seen = self.now;
-        let generation = self.change_session(address, &mut counters, mark::of_session(session))?;
+        self.save(address, &counters)?;
+        self.tell(*address, Event::Opened { generation });
         Ok(Some(Opening {
-            // It ends all sessions itself where it may have gone back.
-            epoch: Epoch(0),
+            epoch: self.epoch,
             incarnation: counters.incarnation,
             generation,
             last: counters.last,
             queued: counters.queued,
         }))
-    }
-
-    /// Ends whatever streams there are of these mailboxes.
-    pub(super) fn end_sessions(&mut self, addresses: &[Address]) -> Result<(), Fault> {
-        for address in addresses {
-            if let Some(mut counters) = self.counters(address)? {
-                self.change_session(address, &mut counters, NO_SESSION)?;
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn delete(&mut self, address: &Address) -> Result<bool, Fault> {
@@ -77,20 +70,6 @@ impl Work<'_> {
         self.tables.entries.retain_in::<&[u8; 40], _>(&first..=&last, |_, _| false)?;
         self.tell(*address, Event::Deleted);
         Ok(alive)
-    }
-
-    fn change_session(
-        &mut self,
-        address: &Address,
-        counters: &mut Counters,
-        session: [u8; 16],
-    ) -> Result<Generation, Fault> {
-        let generation = Generation(counters.generation.0.saturating_add(1));
-        counters.generation = generation;
-        counters.session = session;
-        self.save(address, counters)?;
-        self.tell(*address, Event::Opened { generation });
-        Ok(generation)
     }
 
     fn set_card(&mut self, address: &Address, card: &Bytes) -> Result<(), Fault> {

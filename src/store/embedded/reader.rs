@@ -4,7 +4,7 @@ use bytes::Bytes;
 use redb::ReadTransaction;
 use sealpost_core::{Address, DeliveryKeyHash, Hour};
 
-use super::super::{Description, Entry, Inspection, Page, QueueLimits, QueuedEntry, Read, ReadRequest};
+use super::super::{Description, Entry, Epoch, Inspection, Page, QueueLimits, QueuedEntry, Read, ReadRequest};
 use super::counters::{Counters, is_expired};
 use super::fault::Fault;
 use super::grants;
@@ -19,6 +19,8 @@ pub(super) struct Reader {
     entries: redb::ReadOnlyTable<&'static EntryKey, &'static [u8]>,
     limits: QueueLimits,
     now: Hour,
+    /// Of the database; only [`Reader::read`] asks for it.
+    pub(super) epoch: Epoch,
 }
 
 impl Reader {
@@ -30,10 +32,14 @@ impl Reader {
             entries: transaction.open_table(ENTRIES)?,
             limits,
             now,
+            epoch: Epoch::default(),
         })
     }
 
     pub(super) fn read(&self, request: &ReadRequest) -> Result<Read, Fault> {
+        if request.epoch != self.epoch {
+            return Ok(Read::Restarted);
+        }
         let counters = self.mailbox(&request.address)?.filter(|counters| counters.belongs_to(&request.session));
         let Some(counters) = counters else {
             return Ok(Read::Ended);

@@ -1,12 +1,13 @@
 //! What the writer and those who ask have in common.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use redb::{Database, ReadableDatabase};
 use tokio::sync::Semaphore;
 
-use super::super::{QueueLimits, StoreError};
+use super::super::{Epoch, QueueLimits, StoreError};
 use super::fault::{CLOSED, Fault};
 use super::queue::Queue;
 use super::reader::Reader;
@@ -21,6 +22,8 @@ pub(super) struct Shared {
     pub(super) watched: Watched,
     /// `None` while it is being reopened after a failure, and once the store is closed.
     pub(super) database: RwLock<Option<Database>>,
+    /// Rises, while there is no database, where it may come back with older data.
+    epoch: AtomicU64,
     pub(super) limits: QueueLimits,
     pub(super) clock: Clock,
     reads: Arc<Semaphore>,
@@ -32,6 +35,7 @@ impl Shared {
             queue: Queue::new(),
             watched: Watched::default(),
             database: RwLock::new(Some(database)),
+            epoch: AtomicU64::new(0),
             limits,
             clock,
             reads: Arc::new(Semaphore::new(READS)),
@@ -54,7 +58,20 @@ impl Shared {
 
     /// The tables as the last commit left them.
     pub(super) fn reader(&self) -> Result<Reader, Fault> {
-        let transaction = self.database.read().as_ref().ok_or(CLOSED)?.begin_read()?;
-        Reader::new(&transaction, self.limits, self.clock.now().hour())
+        // Held until the epoch is known too: it is the epoch of this database.
+        let database = self.database.read();
+        let transaction = database.as_ref().ok_or(CLOSED)?.begin_read()?;
+        let mut reader = Reader::new(&transaction, self.limits, self.clock.now().hour())?;
+        reader.epoch = self.epoch();
+        Ok(reader)
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Relaxed))
+    }
+
+    /// What was not on the disk is lost.
+    pub(super) fn next_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
     }
 }

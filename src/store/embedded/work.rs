@@ -6,7 +6,7 @@
 use redb::{ReadableTable as _, WriteTransaction};
 use sealpost_core::{Address, Hour};
 
-use super::super::{Event, QueueLimits};
+use super::super::{Epoch, Event, QueueLimits};
 use super::counters::{Counters, is_expired};
 use super::fault::Fault;
 use super::tables::{Tables, entry_keys};
@@ -16,6 +16,7 @@ pub(super) struct Work<'t> {
     pub(super) tables: Tables<'t>,
     pub(super) limits: QueueLimits,
     pub(super) now: Hour,
+    pub(super) epoch: Epoch,
     /// Whether there is anything to commit.
     pub(super) changed: bool,
     /// In the order in which they happened.
@@ -23,8 +24,13 @@ pub(super) struct Work<'t> {
 }
 
 impl<'t> Work<'t> {
-    pub(super) fn new(transaction: &'t WriteTransaction, limits: QueueLimits, now: Hour) -> Result<Self, Fault> {
-        Ok(Self { tables: Tables::open(transaction)?, limits, now, changed: false, events: Vec::new() })
+    pub(super) fn new(
+        transaction: &'t WriteTransaction,
+        limits: QueueLimits,
+        now: Hour,
+        epoch: Epoch,
+    ) -> Result<Self, Fault> {
+        Ok(Self { tables: Tables::open(transaction)?, limits, now, epoch, changed: false, events: Vec::new() })
     }
 
     /// Lets go of the tables; gives what there is to tell, and whether there is anything to commit.

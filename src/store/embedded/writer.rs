@@ -168,7 +168,8 @@ impl Writer {
             Durability::Memory => redb::Durability::None,
             Durability::Fsync => redb::Durability::Immediate,
         })?;
-        let mut work = Work::new(&transaction, self.shared.limits, self.shared.clock.now().hour())?;
+        let (now, epoch) = (self.shared.clock.now().hour(), self.shared.epoch());
+        let mut work = Work::new(&transaction, self.shared.limits, now, epoch)?;
         operation(&mut work)?;
         let (events, changed) = work.finish();
         if changed {
@@ -194,30 +195,22 @@ impl Writer {
         }
         match self.medium.open() {
             Ok(database) => {
+                if std::mem::take(&mut self.unflushed) {
+                    // Sequences that streams have sent are given again.
+                    self.shared.next_epoch();
+                }
                 *self.shared.database.write() = Some(database);
                 tracing::info!("the database is open again");
-                self.after_failure();
+                // A commit that failed may have happened all the same, or others may be undone.
+                for address in self.shared.watched.all() {
+                    self.wakes.wake(&address, Event::Missed);
+                }
             }
             Err(error) => {
                 tracing::error!(%error, "the database cannot be opened");
                 self.reopen_at = Instant::now() + self.pause;
                 self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             }
-        }
-    }
-
-    /// A commit that failed may have happened all the same, or, if nothing was on the disk, others may be undone.
-    fn after_failure(&mut self) {
-        let watched = self.shared.watched.all();
-        if self.unflushed {
-            self.unflushed = false;
-            // Sequences that streams have sent are given again: those streams must end.
-            if let Ok(events) = self.transact(|work| work.end_sessions(&watched)) {
-                self.tell(events);
-            }
-        }
-        for address in watched {
-            self.wakes.wake(&address, Event::Missed);
         }
     }
 }
