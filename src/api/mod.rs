@@ -1,6 +1,6 @@
 //! The gRPC services: bytes in, domain types out, errors mapped once.
 //!
-//! One file for each service; [`parse`] turns fields into types, [`failure`] turns what goes wrong into what the client
+//! One file for each service; `parse` turns fields into types, `failure` turns what goes wrong into what the client
 //! is told. Nothing behind this module sees a protobuf message.
 
 mod admission;

@@ -1,4 +1,4 @@
-//! The commands. Each is a file; what they share is in [`output`].
+//! The commands. Each is a file; what they share is in `output`.
 //!
 //! A command speaks to people, or JSON with `--json`; it exits with 0 if it did what it was asked, 64 if it was asked
 //! wrongly (arguments, configuration), and 1 if it could not do it.

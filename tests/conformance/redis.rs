@@ -1,6 +1,7 @@
 //! The Redis store, over a real server that stores before it answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sealpost::clock::Clock;
 use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
@@ -28,7 +29,12 @@ impl OnServer {
         recording: &Arc<Recording>,
     ) -> Arc<RedisStore> {
         let url = RedisUrl::parse(&server.url()).expect("a URL");
-        let options = RedisOptions { limits, durability: Durability::Fsync, ..RedisOptions::new(url) };
+        let options = RedisOptions {
+            limits,
+            durability: Durability::Fsync,
+            timeout: Duration::from_secs(15),
+            ..RedisOptions::new(url)
+        };
         Arc::new(RedisStore::connect(options, clock.clone(), recording.clone()).await.expect("it connects"))
     }
 }

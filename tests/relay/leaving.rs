@@ -1,7 +1,5 @@
 //! P11: leaving is polite.
 
-use std::time::Duration;
-
 use sealpost_proto::Reason;
 use sealpost_proto::status::Failure;
 use sealpost_proto::v1;
@@ -121,7 +119,7 @@ async fn p11_health_says_that_it_leaves() {
     let mut changes = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert_eq!(changes.message().await.unwrap().unwrap().status, 1);
     let leaving = tokio::spawn(cluster.take(0).drain());
-    let next = tokio::time::timeout(Duration::from_secs(1), changes.message()).await.expect("at once");
+    let next = tokio::time::timeout(PATIENCE, changes.message()).await.expect("in time");
     assert_eq!(next.unwrap().unwrap().status, 2);
     drop((owners, changes, health));
     leaving.await.unwrap();

@@ -1,8 +1,8 @@
 //! The store for many relays: Redis 7 or Valkey 8.
 //!
-//! Everything that must be atomic is a script over one mailbox's keys ([`scripts`]); commands go over a few shared
-//! connections, a mailbox always over the same one ([`lane`]), so that its order is kept; events come back over sharded
-//! Pub/Sub ([`subscriber`]). The keys are listed in [`keys`].
+//! Everything that must be atomic is a script over one mailbox's keys (`scripts`); commands go over a few shared
+//! connections, a mailbox always over the same one (`lane`), so that its order is kept; events come back over sharded
+//! Pub/Sub (`subscriber`). The keys are listed in `keys`.
 
 mod epochs;
 mod events;
