@@ -104,11 +104,12 @@ impl Relay {
         });
         let routes = api::routes(config.api, services.clone(), clock);
         let (health, admin_routes) = admin_routes(metrics.clone());
-        let listening = |error| StartError::Bind { setting: "listen.address", address: config.listen, error };
-        let clients = edge::listen(clients, config.edge, security, routes, metrics).map_err(listening)?;
+        let listening = |setting, address| move |error| StartError::Bind { setting, address, error };
+        let clients = edge::listen(clients, config.edge, security, routes, metrics)
+            .map_err(listening("listen.address", config.listen))?;
         let admin_edge = EdgeConfig { max_connections: 64, http1: true, ..EdgeConfig::default() };
         let admin = edge::listen(admin, admin_edge, Security::Plaintext, admin_routes, Arc::new(Metrics::new()))
-            .map_err(listening)?;
+            .map_err(listening("listen.admin", config.admin))?;
         let watch = AbortOnDropHandle::new(tokio::spawn(watch(services.clone(), health.clone())));
         Ok(Self { clients, admin, services, acknowledger: acknowledging, health, watch, drain: config.drain })
     }

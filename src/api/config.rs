@@ -29,12 +29,8 @@ pub struct ApiConfig {
     pub max_outstanding_messages: u32,
     /// Most bytes that an owner may have outstanding on one stream.
     pub max_outstanding_bytes: u64,
-    /// Most mailboxes on one stream.
-    pub max_mailboxes: usize,
     /// How long a stream may take to say what it wants to open.
     pub open_timeout: Duration,
-    /// What pings are promised at; the same as the streams' own.
-    pub ping_interval: Duration,
     /// Whether gRPC reflection is served.
     pub reflection: bool,
 }
@@ -53,9 +49,7 @@ impl ApiConfig {
             max_delivery_keys: 16,
             max_outstanding_messages: 10_000,
             max_outstanding_bytes: 16 * 1024 * 1024,
-            max_mailboxes: 1000,
             open_timeout: Duration::from_secs(10),
-            ping_interval: Duration::from_secs(20),
             reflection: false,
         }
     }

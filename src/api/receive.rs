@@ -64,13 +64,14 @@ async fn respond(
     if open.proofs.is_empty() {
         return Err(Failure::field("open.proofs", "there is nothing to open"));
     }
-    if open.proofs.len() > config.max_mailboxes {
-        return Err(parse::limit("mailboxes of one stream", config.max_mailboxes));
+    // Before their signatures are checked, which costs more than anything else here.
+    if open.proofs.len() > services.config.max_mailboxes {
+        return Err(failure::of_feed(FeedError::TooMany(services.config.max_mailboxes)));
     }
     let credit = parse::credit(config, &open)?;
     let addresses = proofs.verify_all(open.proofs).await?;
     let feed = Feed::open(services.clone(), addresses, credit, inputs).await.map_err(failure::of_feed)?;
-    let ping_interval_ms = millis(config.ping_interval);
+    let ping_interval_ms = millis(services.config.ping_interval);
     let metrics = services.metrics.clone();
     let responding = Responding { feed, ping_interval_ms, metrics, procedure, last: None, done: false };
     Ok(Box::pin(stream::unfold(responding, |mut it| async move { it.next().await.map(|said| (said, it)) })))

@@ -66,14 +66,12 @@ impl Sending {
             }
         };
         let mut sends = self.accept(first)?;
-        while sends.len() < self.config.max_batch && bytes(&sends) < BATCH_BYTES {
-            match self.requests.next().now_or_never() {
-                Some(Some(more)) => match self.accept(more) {
-                    Some(more) => sends.extend(more),
-                    None => break,
-                },
-                _ => break,
-            }
+        let mut gathered = bytes(&sends);
+        while sends.len() < self.config.max_batch && gathered < BATCH_BYTES {
+            let Some(Some(more)) = self.requests.next().now_or_never() else { break };
+            let Some(more) = self.accept(more) else { break };
+            gathered += bytes(&more);
+            sends.extend(more);
         }
         Some(sends)
     }

@@ -75,7 +75,6 @@ impl Checker {
 
         let api_defaults = ApiConfig::new(names);
         let ping_interval_ms = self.positive("streams.ping_interval_ms", streams.ping_interval_ms, 20_000);
-        let ping_interval = Duration::from_millis(ping_interval_ms);
         let api = ApiConfig {
             proof_tolerance_secs: self.within(
                 "limits.proof_tolerance_secs",
@@ -109,8 +108,6 @@ impl Checker {
                 limits.max_outstanding_bytes,
                 api_defaults.max_outstanding_bytes,
             ),
-            max_mailboxes: self.positive("limits.max_mailboxes", limits.max_mailboxes, api_defaults.max_mailboxes),
-            ping_interval,
             reflection: listen.reflection.unwrap_or(false),
             ..api_defaults
         };
@@ -123,9 +120,9 @@ impl Checker {
         }
 
         let feed = FeedConfig {
-            ping_interval,
+            ping_interval: Duration::from_millis(ping_interval_ms),
             max_life: Some(streams.max_life_secs.unwrap_or(3600)).filter(|secs| *secs > 0).map(Duration::from_secs),
-            max_mailboxes: api.max_mailboxes,
+            max_mailboxes: self.positive("limits.max_mailboxes", limits.max_mailboxes, 1000),
         };
         let drain = DrainConfig {
             spread: Duration::from_millis(drain.spread_ms.unwrap_or(5_000)),

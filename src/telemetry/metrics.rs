@@ -143,11 +143,6 @@ impl Counter {
     pub fn add(&self, many: usize) {
         self.0.inc_by(many as u64);
     }
-
-    /// How many there were.
-    pub fn get(&self) -> u64 {
-        self.0.get()
-    }
 }
 
 impl Gauge {
@@ -159,11 +154,6 @@ impl Gauge {
     /// One less.
     pub fn closed(&self) {
         self.0.dec();
-    }
-
-    /// How many there are.
-    pub fn get(&self) -> i64 {
-        self.0.get()
     }
 }
 

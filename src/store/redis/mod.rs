@@ -169,7 +169,7 @@ impl RedisStore {
 
     async fn acknowledge_batch(&self, batch: Vec<Acknowledgement>) -> Result<(), StoreError> {
         let by_lane = self.lanes.iter().enumerate().map(|(number, lane)| {
-            let of_lane = batch.iter().filter(move |each| self.lane_number(&each.address) == number);
+            let of_lane: Vec<_> = batch.iter().filter(|each| self.lane_number(&each.address) == number).collect();
             self.acknowledge_on(lane, of_lane)
         });
         for outcome in join_all(by_lane).await {
@@ -178,15 +178,15 @@ impl RedisStore {
         Ok(())
     }
 
-    async fn acknowledge_on(
-        &self,
-        lane: &Lane,
-        batch: impl Iterator<Item = &Acknowledgement>,
-    ) -> Result<(), StoreError> {
+    async fn acknowledge_on(&self, lane: &Lane, batch: Vec<&Acknowledgement>) -> Result<(), StoreError> {
+        // A lane with nothing to do is not asked for a connection, which it may not have.
+        if batch.is_empty() {
+            return Ok(());
+        }
         let live = lane.connection().await?;
         let mut pipeline = Pipeline::new();
         // Numbers of another epoch may be other envelopes now; those will be delivered again, which is always allowed.
-        for acknowledgement in batch.filter(|each| each.epoch == live.epoch) {
+        for acknowledgement in batch.into_iter().filter(|each| each.epoch == live.epoch) {
             for entries in acknowledgement.entries.chunks(IDS_A_CALL) {
                 pipeline.add_command(self.acknowledge_command(acknowledgement, entries));
             }
