@@ -7,8 +7,8 @@ use std::time::Duration;
 use sealpost_core::{Audience, IdentityPublicKey};
 
 use super::{
-    AdmissionMode, Config, DrainConfig, DurabilitySetting, LogFormatSetting, Problem, SecurityConfig, Settings,
-    StoreConfig, TlsMode, TlsSettings,
+    AdmissionMode, Config, DrainConfig, DurabilityCheck, DurabilitySetting, LogFormatSetting, Problem, SecurityConfig,
+    Settings, StoreConfig, TlsMode, TlsSettings,
 };
 use crate::api::{Admission, ApiConfig};
 use crate::delivery::FeedConfig;
@@ -289,24 +289,36 @@ impl Checker {
             None => default,
             Some(DurabilitySetting::Memory) => Durability::Memory,
             Some(DurabilitySetting::Fsync) => Durability::Fsync,
+            Some(DurabilitySetting::Replicas(count)) => Durability::Replicas(count),
         };
         if let Some(directory) = url.strip_prefix("embedded:") {
             if directory.is_empty() {
                 self.problem("store.url", "names no directory, as in embedded:/var/lib/sealpost");
             }
+            if let Some(DurabilitySetting::Replicas(_)) = store.durability {
+                self.problem("store.durability", "is memory or fsync for the embedded store, which has no replicas");
+            }
             let options = EmbeddedOptions { limits, durability: durability(Durability::Fsync) };
             return Some(StoreConfig::Embedded { directory: PathBuf::from(directory), options });
         }
         let password = store.password_file.and_then(|path| self.file("store.password_file", &path));
+        let sentinel_password =
+            store.sentinel_password_file.and_then(|path| self.file("store.sentinel_password_file", &path));
         let ca_pem = store.ca.and_then(|path| self.file("store.ca", &path)).map(String::into_bytes);
         let url = RedisUrl::parse(&url).and_then(|url| match password {
             Some(password) => url.with_password(password.trim_end()),
             None => Ok(url),
         });
         match url {
+            Ok(url) if sentinel_password.is_some() && !url.names_sentinels() => {
+                self.problem("store.sentinel_password_file", "is set, but store.url names no Sentinels");
+                None
+            }
             Ok(url) => Some(StoreConfig::Redis(Box::new(RedisOptions {
                 ca_pem,
+                sentinel_password: sentinel_password.map(|password| password.trim_end().to_owned()),
                 limits,
+                only_warn: store.durability_check == Some(DurabilityCheck::Warn),
                 durability: durability(Durability::Memory),
                 connections: self.within("store.connections", store.connections, 2, 1..=64),
                 timeout: Duration::from_millis(self.positive("store.timeout_ms", store.timeout_ms, 2000)),

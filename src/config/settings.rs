@@ -5,6 +5,7 @@
 //! over the defaults.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -137,7 +138,8 @@ pub enum TlsMode {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Store")]
 pub struct StoreSettings {
-    /// embedded:DIRECTORY for one relay, redis://… or rediss://… for many [default: embedded:sealpost-data]
+    /// embedded:DIRECTORY for one relay; redis://…, redis+sentinel://… or redis+cluster://… for many, rediss for TLS
+    /// [default: embedded:sealpost-data]
     #[arg(
         id = "store-url",
         long = "store-url",
@@ -148,16 +150,21 @@ pub struct StoreSettings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// What has happened to an envelope when it is accepted [default: fsync for embedded, memory for Redis]
-    #[arg(
-        id = "store-durability",
-        long = "store-durability",
-        env = "SEALPOST_STORE_DURABILITY",
-        value_enum,
-        value_name = "LEVEL"
-    )]
+    /// What has happened to an envelope when it is accepted: memory, fsync, or replicas:N for Redis [default: fsync for
+    /// embedded, memory for Redis]
+    #[arg(id = "store-durability", long = "store-durability", env = "SEALPOST_STORE_DURABILITY", value_name = "LEVEL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub durability: Option<DurabilitySetting>,
+    /// What to do where Redis's settings do not keep that [default: refuse]
+    #[arg(
+        id = "store-durability-check",
+        long = "store-durability-check",
+        env = "SEALPOST_STORE_DURABILITY_CHECK",
+        value_enum,
+        value_name = "ACTION"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability_check: Option<DurabilityCheck>,
     /// A file with Redis's password, in place of one in the URL
     #[arg(
         id = "store-password-file",
@@ -167,11 +174,20 @@ pub struct StoreSettings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
+    /// A file with the Sentinels' password, if they have one
+    #[arg(
+        id = "store-sentinel-password-file",
+        long = "store-sentinel-password-file",
+        env = "SEALPOST_STORE_SENTINEL_PASSWORD_FILE",
+        value_name = "FILE"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentinel_password_file: Option<PathBuf>,
     /// The certificate authority of a rediss:// server, a PEM file [default: the system's]
     #[arg(id = "store-ca", long = "store-ca", env = "SEALPOST_STORE_CA", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-    /// Connections to Redis for commands [default: 2]
+    /// Connections to each Redis server for commands [default: 2]
     #[arg(
         id = "store-connections",
         long = "store-connections",
@@ -187,13 +203,60 @@ pub struct StoreSettings {
 }
 
 /// What has happened to an envelope when it is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum DurabilitySetting {
     /// It is in the store's memory.
     Memory,
     /// It is on the store's disk.
     Fsync,
+    /// So many replicas of Redis have it too.
+    Replicas(u8),
+}
+
+impl FromStr for DurabilitySetting {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "memory" => Ok(Self::Memory),
+            "fsync" => Ok(Self::Fsync),
+            _ => text
+                .strip_prefix("replicas:")
+                .and_then(|count| count.parse().ok())
+                .filter(|count| *count > 0)
+                .map(Self::Replicas)
+                .ok_or("it is memory, fsync, or replicas:N with N from 1 to 255"),
+        }
+    }
+}
+
+impl TryFrom<String> for DurabilitySetting {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<DurabilitySetting> for String {
+    fn from(setting: DurabilitySetting) -> Self {
+        match setting {
+            DurabilitySetting::Memory => "memory".to_owned(),
+            DurabilitySetting::Fsync => "fsync".to_owned(),
+            DurabilitySetting::Replicas(count) => format!("replicas:{count}"),
+        }
+    }
+}
+
+/// What to do where the store's own settings do not keep what is promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DurabilityCheck {
+    /// Do not start.
+    Refuse,
+    /// Say so in the log, and go on.
+    Warn,
 }
 
 /// What a mailbox may hold.

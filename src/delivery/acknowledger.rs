@@ -49,14 +49,15 @@ impl Acknowledger {
 async fn run(store: Arc<dyn Store>, mut inbox: mpsc::Receiver<Acknowledgement>) {
     let mut batch = Vec::with_capacity(BATCH);
     while inbox.recv_many(&mut batch, BATCH).await > 0 {
-        write(store.as_ref(), std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).await;
+        write(store.as_ref(), &batch).await;
+        batch.clear();
     }
 }
 
-async fn write(store: &dyn Store, batch: Vec<Acknowledgement>) {
+async fn write(store: &dyn Store, batch: &[Acknowledgement]) {
     let mut pause = FIRST_PAUSE;
     for _ in 1..ATTEMPTS {
-        if store.acknowledge(batch.clone()).await.is_ok() {
+        if store.acknowledge(batch).await.is_ok() {
             return;
         }
         tokio::time::sleep(jittered(pause)).await;

@@ -43,6 +43,8 @@ pub(super) struct News {
     pub(super) deleted: bool,
     /// Anything may have happened.
     pub(super) missed: bool,
+    /// The wake path is broken: what is heard may follow a gap that does not show.
+    interrupted: bool,
     bytes: usize,
     overflowed: bool,
     rung: bool,
@@ -57,7 +59,12 @@ impl Inbox {
     /// Takes an event in.
     pub(super) fn put(&self, event: Event) {
         let mut news = self.news.lock();
+        // Of an interruption there is nothing to be said before it is over.
+        let silent = event == Event::Interrupted;
         news.add(event);
+        if silent {
+            return;
+        }
         let first = !std::mem::replace(&mut news.rung, true);
         drop(news);
         if first {
@@ -68,8 +75,8 @@ impl Inbox {
     /// Gives all that was heard since the last time.
     pub(super) fn take(&self) -> News {
         let mut news = self.news.lock();
-        let generation = news.generation;
-        std::mem::replace(&mut *news, News { generation, ..News::default() })
+        let (generation, interrupted) = (news.generation, news.interrupted);
+        std::mem::replace(&mut *news, News { generation, interrupted, ..News::default() })
     }
 
     /// The newest opening heard of.
@@ -81,6 +88,8 @@ impl Inbox {
 impl News {
     fn add(&mut self, event: Event) {
         match event {
+            // It is read when the wake path is whole again.
+            Event::Stored { .. } if self.interrupted => {}
             Event::Stored { sequence, envelope } => {
                 self.highest = self.highest.max(Some(sequence));
                 // Once one did not fit, those after it would only leave a gap.
@@ -103,7 +112,11 @@ impl News {
                 self.acknowledged_singly.extend(sequences.into_iter().take(room));
             }
             Event::Deleted => self.deleted = true,
-            Event::Missed => self.missed = true,
+            Event::Interrupted => self.interrupted = true,
+            Event::Missed => {
+                self.interrupted = false;
+                self.missed = true;
+            }
         }
     }
 

@@ -90,16 +90,21 @@ impl Entry {
 
     /// The bytes to keep before the envelope, for who can write the two apart.
     pub fn header(&self) -> [u8; Self::HEADER_LEN] {
+        Self::header_of(self.accepted, self.message_id, self.urgency)
+    }
+
+    /// The same, for who has its parts.
+    pub fn header_of(accepted: Hour, message_id: MessageId, urgency: Urgency) -> [u8; Self::HEADER_LEN] {
         let mut header = [0; Self::HEADER_LEN];
         let mut rest = header.as_mut_slice();
-        let urgency = match self.urgency {
+        let urgency = match urgency {
             Urgency::Low => 0,
             Urgency::Normal => 1,
             Urgency::High => 2,
         };
         rest.put_u8(Self::FORMAT | urgency);
-        rest.put_u32(self.accepted.0);
-        rest.put_slice(self.message_id.as_bytes());
+        rest.put_u32(accepted.0);
+        rest.put_slice(message_id.as_bytes());
         header
     }
 

@@ -37,4 +37,7 @@ pub enum Durability {
     Memory,
     /// It is on the store's disk (Redis: `appendfsync always`; embedded: group commit).
     Fsync,
+    /// So many replicas have it too (Redis: `WAIT`), if not on their disks. Every fail-over counts as a loss of what was
+    /// not accepted.
+    Replicas(u8),
 }

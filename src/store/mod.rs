@@ -87,7 +87,7 @@ pub trait Store: Send + Sync + 'static {
     fn read(&self, request: ReadRequest) -> StoreFuture<'_, Result<Read, StoreError>>;
 
     /// Forgets envelopes. Repeating it does no harm.
-    fn acknowledge(&self, batch: Vec<Acknowledgement>) -> StoreFuture<'_, Result<(), StoreError>>;
+    fn acknowledge<'a>(&'a self, batch: &'a [Acknowledgement]) -> StoreFuture<'a, Result<(), StoreError>>;
 
     /// Forgets envelopes for a session that may stream at another relay, and tells that relay.
     fn acknowledge_by_session(

@@ -47,7 +47,7 @@ pub struct Incarnation(pub [u8; 8]);
 /// Counts how often, as far as this relay knows, the store may have gone back to older data: a Redis server that was
 /// started anew may have lost what it had not written, and gives its numbers again. What was learnt in one epoch is
 /// worthless in another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Epoch(pub u64);
 
 /// A mailbox was opened.

@@ -40,6 +40,9 @@ pub enum Event {
     },
     /// The mailbox was deleted.
     Deleted,
+    /// The wake path was broken; it will be whole again, and say [`Missed`](Event::Missed). Until then, what is heard
+    /// may follow a gap that does not show.
+    Interrupted,
     /// The wake path was broken and is whole again: anything may have happened. Read again.
     Missed,
 }

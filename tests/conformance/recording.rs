@@ -19,7 +19,7 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// The next thing told of a mailbox. [`Event::Missed`] is passed over: a store may say it at any time.
+    /// The next thing told of a mailbox. Interruptions are passed over: a store may tell of one at any time.
     pub(crate) async fn next(&self, address: &Address) -> Event {
         let next = async {
             loop {
@@ -38,7 +38,7 @@ impl Recording {
 
 impl Wakes for Recording {
     fn wake(&self, address: &Address, event: Event) {
-        if event != Event::Missed {
+        if !matches!(event, Event::Interrupted | Event::Missed) {
             self.events.lock().entry(*address).or_default().push_back(event);
             self.told.notify_waiters();
         }

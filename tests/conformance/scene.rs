@@ -116,7 +116,7 @@ impl<F: Fixture> Scene<F> {
     pub(crate) async fn acknowledge(&self, entries: &[(u64, u32)]) {
         let entries = entries.iter().map(|(number, size)| (sequence(*number), *size)).collect();
         self.store()
-            .acknowledge(vec![Acknowledgement { address: self.address, epoch: Epoch(0), incarnation: FIRST, entries }])
+            .acknowledge(&[Acknowledgement { address: self.address, epoch: Epoch(0), incarnation: FIRST, entries }])
             .await
             .expect("the store works");
     }

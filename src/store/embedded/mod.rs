@@ -193,7 +193,8 @@ impl Store for EmbeddedStore {
         Box::pin(self.shared.look(move |reader| reader.read(&request)))
     }
 
-    fn acknowledge(&self, batch: Vec<Acknowledgement>) -> StoreFuture<'_, Result<(), StoreError>> {
+    fn acknowledge<'a>(&'a self, batch: &'a [Acknowledgement]) -> StoreFuture<'a, Result<(), StoreError>> {
+        let batch = batch.to_vec();
         Box::pin(self.ask(move |work| work.acknowledge(&batch)))
     }
 

@@ -166,7 +166,8 @@ impl Writer {
         let mut transaction = database.begin_write()?;
         transaction.set_durability(match self.durability {
             Durability::Memory => redb::Durability::None,
-            Durability::Fsync => redb::Durability::Immediate,
+            // Nothing has replicas here; the configuration refuses to promise them.
+            Durability::Fsync | Durability::Replicas(_) => redb::Durability::Immediate,
         })?;
         let (now, epoch) = (self.shared.clock.now().hour(), self.shared.epoch());
         let mut work = Work::new(&transaction, self.shared.limits, now, epoch)?;

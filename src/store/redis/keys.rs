@@ -16,6 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sealpost_core::{Address, VoucherId};
 
+use super::slots;
 use crate::store::NonceMark;
 
 const ADDRESS_CHARS: usize = 43;
@@ -64,8 +65,29 @@ pub(super) fn voucher(id: &VoucherId) -> String {
 }
 
 /// A relay's own canary channel.
-pub(super) fn canary(relay: &[u8; 16]) -> String {
-    format!("x:{{{}}}", URL_SAFE_NO_PAD.encode(relay))
+pub(super) fn canary(name: &[u8; 16]) -> String {
+    format!("x:{{{}}}", URL_SAFE_NO_PAD.encode(name))
+}
+
+/// The cluster slot of a mailbox.
+pub(super) fn slot(address: &Address) -> u16 {
+    let mut tag = [0; ADDRESS_CHARS];
+    // 32 bytes are 43 characters: it fits.
+    let _ = URL_SAFE_NO_PAD.encode_slice(address.as_bytes(), &mut tag);
+    slots::of_tag(&tag)
+}
+
+/// The cluster slot of a canary's channel.
+pub(super) fn slot_of_canary(name: &[u8; 16]) -> u16 {
+    let mut tag = [0; 22];
+    let _ = URL_SAFE_NO_PAD.encode_slice(name, &mut tag);
+    slots::of_tag(&tag)
+}
+
+/// The cluster slot of a key of ours: of what stands between its braces.
+pub(super) fn slot_of(key: &str) -> u16 {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or(key, |(tag, _)| tag);
+    slots::of_tag(tag.as_bytes())
 }
 
 fn named(kind: u8, address: &Address) -> MailboxKey {
@@ -91,6 +113,8 @@ mod tests {
             assert_eq!(name.iter().filter(|byte| **byte == b'}').count(), 1);
             assert_eq!(address_of_channel(&name), Some(address));
         }
+        assert_eq!(slot(&Address::from_bytes([7; 32])), slot_of(&format!("m:{{{}}}", URL_SAFE_NO_PAD.encode([7; 32]))));
+        assert_eq!(slot_of_canary(&[7; 16]), slot_of(&canary(&[7; 16])));
         assert_eq!(address_of_channel(b"w:{}"), None);
         assert_eq!(address_of_channel(b"m:{AAAA}"), None);
     }

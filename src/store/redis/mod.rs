@@ -1,85 +1,99 @@
-//! The store for many relays: Redis 7 or Valkey 8.
+//! The store for many relays: Redis 7 or Valkey 8, one server, behind Sentinels, or a Cluster.
 //!
-//! Everything that must be atomic is a script over one mailbox's keys (`scripts`); commands go over a few shared
-//! connections, a mailbox always over the same one (`lane`), so that its order is kept; events come back over sharded
-//! Pub/Sub (`subscriber`). The keys are listed in `keys`.
+//! Everything that must be atomic is a script over one mailbox's keys (`scripts`, `keys`). A command is written
+//! (`traffic`), brought to the node that serves its mailbox (`router`) over one of a few connections (`node`, `wire`),
+//! a mailbox always over the same one, so that its order is kept; events come back over sharded Pub/Sub (`listener`)
+//! to who watches (`wake_path`). Who serves what is kept true by `topology`, which asks by `discovery`.
 
-mod epochs;
+mod breaker;
+mod discovery;
 mod events;
 mod keys;
-mod lane;
+mod listener;
+mod node;
 mod options;
 mod replies;
+mod router;
 mod scripts;
+mod slots;
 mod startup;
-mod subscriber;
+mod topology;
+mod traffic;
+mod url;
+mod wake_path;
+mod wire;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use redis::{Client, Cmd, IntoConnectionInfo, Pipeline, TlsCertificates, Value};
+use redis::Value;
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
 
-pub use options::{RedisOptions, RedisUrl};
+pub use options::RedisOptions;
 pub use startup::ConnectError;
+pub use url::RedisUrl;
+pub use wire::DialError;
 
 use super::{
-    Acknowledgement, Append, AppendError, Creation, Description, Entry, Grant, Inspection, MailboxChange, NewMailbox,
-    NonceMark, Opening, QueueLimits, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome, Store,
+    Acknowledgement, Append, AppendError, Creation, Description, Durability, Grant, Inspection, MailboxChange,
+    NewMailbox, NonceMark, QueueLimits, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome, Store,
     StoreError, StoreFuture, Wakes, mark,
 };
 use crate::clock::Clock;
-use epochs::Epochs;
-use lane::Lane;
+use discovery::Discovery;
+use node::{Node, Shared};
+use router::{Answer, Plain, Router};
 use scripts::Scripts;
-use subscriber::Subscriber;
+use startup::Promise;
+use topology::{Nudge, Topology};
+use traffic::{AcknowledgeCommand, AppendCommand, by_mailbox, key_field, oldest};
+use wake_path::Watched;
+use wire::{Confirm, Dialer, Out};
 
 /// The store for many relays.
 pub struct RedisStore {
-    lanes: Vec<Lane>,
-    scripts: Arc<Scripts>,
-    subscriber: Subscriber,
-    canaries: AtomicU64,
+    router: Router,
+    shared: Arc<Shared>,
     limits: QueueLimits,
     clock: Clock,
     timeout: Duration,
 }
 
-/// Ids in one XDEL: a script can pass on only so many arguments.
-const IDS_A_CALL: usize = 512;
-
 impl RedisStore {
-    /// Checks the server, and starts to listen to it.
+    /// Finds the servers, checks them, and starts to listen to them.
     ///
     /// # Errors
-    /// Where the server cannot be reached, or would not keep what the options promise.
+    /// Where one of them cannot be reached, or would not keep what the options promise.
     pub async fn connect(options: RedisOptions, clock: Clock, wakes: Arc<dyn Wakes>) -> Result<Self, ConnectError> {
-        let client = client(&options)?;
-        startup::check(&client, options.durability, options.timeout).await?;
-        let (scripts, epochs) = (Arc::new(Scripts::new()), Arc::new(Epochs::new(options.durability)));
-        Ok(Self {
-            lanes: (0..options.connections.max(1))
-                .map(|_| Lane::new(client.clone(), options.timeout, scripts.clone(), epochs.clone()))
-                .collect(),
-            scripts,
-            subscriber: Subscriber::start(client, options.timeout, wakes).await,
-            canaries: AtomicU64::new(0),
-            limits: options.limits,
-            clock,
-            timeout: options.timeout,
-        })
-    }
-
-    fn lane_number(&self, address: &Address) -> usize {
-        let [byte, ..] = address.as_bytes();
-        usize::from(*byte) % self.lanes.len()
-    }
-
-    fn lane(&self, address: &Address) -> Result<&Lane, StoreError> {
-        self.lanes.get(self.lane_number(address)).ok_or(StoreError::Unavailable("there is no connection"))
+        let RedisOptions { url, limits, timeout, .. } = options;
+        let ca = options.ca_pem.as_deref();
+        let dialer = || Dialer::new(url.tls, ca, timeout).map_err(|_| ConnectError::BadCa);
+        let sentinels = dialer()?.with_login(None, options.sentinel_password.as_deref(), 0);
+        let nudge = Nudge::default();
+        let shared = Arc::new(Shared {
+            dialer: dialer()?.with_login(url.user.as_deref(), url.password.as_deref(), url.database),
+            scripts: Scripts::new(),
+            connections: options.connections.max(1),
+            confirm: match options.durability {
+                Durability::Replicas(replicas) => {
+                    Some(Confirm { replicas: u32::from(replicas), within: node::confirm_within(timeout) })
+                }
+                Durability::Memory | Durability::Fsync => None,
+            },
+            wakes,
+            watched: Watched::new(),
+            nudge: nudge.clone(),
+        });
+        let promise = Promise { durability: options.durability, only_warn: options.only_warn };
+        let discovery = Discovery::new(url.place, || sentinels);
+        let topology = Topology::start(discovery, promise, shared.clone()).await?;
+        let listening =
+            join_all(topology.view().nodes().cloned().map(|node| async move { node.listener.listening().await }));
+        // Where that takes too long, the relay starts all the same: it is not ready until the wake path works.
+        let _ = tokio::time::timeout(timeout, listening).await;
+        Ok(Self { router: Router { topology, nudge, timeout }, shared, limits, clock, timeout })
     }
 
     fn hour(&self) -> Hour {
@@ -88,7 +102,7 @@ impl RedisStore {
 
     /// Entries accepted before this hour have expired.
     fn oldest(&self) -> u32 {
-        self.hour().0.saturating_sub(self.limits.message_ttl_hours)
+        oldest(self.hour(), &self.limits).0
     }
 
     /// When a mailbox is reclaimed whose owner is here now, in Unix seconds: the start of an hour, so that the server
@@ -97,69 +111,29 @@ impl RedisStore {
         replies::reclaimed(self.hour(), self.limits.idle_ttl_hours).start().as_secs()
     }
 
-    fn append_command(&self, append: &Append) -> Cmd {
-        let hour = self.hour();
-        let entry = Entry {
-            accepted: hour,
-            message_id: append.message_id,
-            urgency: append.urgency,
-            envelope: append.envelope.clone(),
-        };
-        let mode = match append {
-            Append { ephemeral: true, .. } => "e",
-            Append { retried: true, .. } => "r",
-            _ => "n",
-        };
-        let queue_expires = Hour(hour.0.saturating_add(self.limits.message_ttl_hours).saturating_add(1));
-        let to = &append.to;
-        let mut command = self.scripts.append.call(&[&keys::mailbox(to), &keys::queue(to), &keys::channel(to)]);
-        command
-            .arg(&key_field(&append.key))
-            .arg(hour.0)
-            .arg(entry.encode().as_ref())
-            .arg(append.envelope.size())
-            .arg(self.limits.max_messages)
-            .arg(self.limits.max_bytes)
-            .arg(queue_expires.start().as_secs())
-            .arg(mode)
-            .arg(self.limits.retry_window)
-            .arg(self.oldest());
-        command
+    async fn run(&self, command: Plain) -> Result<Value, StoreError> {
+        self.router.run(&command).await.map(Answer::value)
     }
 
     async fn append_batch(&self, batch: Vec<Append>) -> Vec<Result<Sequence, AppendError>> {
-        if let [append] = batch.as_slice() {
-            let answer = match self.lane(&append.to) {
-                Ok(lane) => lane.run_one(self.append_command(append)).await,
-                Err(error) => Err(error),
-            };
+        let (limits, hour, scripts) = (&self.limits, self.hour(), &self.shared.scripts);
+        if let [_] = batch.as_slice() {
+            let command = AppendCommand { scripts, limits, hour, batch: &batch, members: &[0] };
+            let answer = self.router.run(&command).await.map(Answer::value);
             return vec![answer.map_err(AppendError::from).and_then(replies::appended)];
         }
+        let (places, ranges) = by_mailbox(&batch);
+        let commands: Vec<_> = ranges
+            .into_iter()
+            .filter_map(|range| {
+                Some(AppendCommand { scripts, limits, hour, batch: &batch, members: places.get(range)? })
+            })
+            .collect();
         let mut results: Vec<_> = batch.iter().map(|_| Err(AppendError::Store(StoreError::TimedOut))).collect();
-        let by_lane = self.lanes.iter().enumerate().map(|(number, lane)| {
-            let mut pipeline = Pipeline::new();
-            let mut places = Vec::new();
-            for (place, append) in batch.iter().enumerate().filter(|(_, append)| self.lane_number(&append.to) == number)
-            {
-                pipeline.add_command(self.append_command(append));
-                places.push(place);
-            }
-            async move {
-                let answers = if places.is_empty() { Ok(Vec::new()) } else { lane.run(&pipeline).await };
-                (places, answers)
-            }
-        });
-        for (places, answers) in join_all(by_lane).await {
-            let mut answers = answers.map(Vec::into_iter);
-            for place in places {
-                let answer = match &mut answers {
-                    Ok(answers) => answers
-                        .next()
-                        .ok_or(AppendError::Store(StoreError::Corrupt("Redis answers too little")))
-                        .and_then(replies::appended),
-                    Err(error) => Err(AppendError::Store(*error)),
-                };
-                if let Some(result) = results.get_mut(place) {
+        for (command, answer) in commands.iter().zip(self.router.run_all(&commands).await) {
+            let answers = replies::appended_together(answer.map(Answer::value), command.members.len());
+            for (place, answer) in command.members.iter().zip(answers) {
+                if let Some(result) = results.get_mut(*place) {
                     *result = answer;
                 }
             }
@@ -167,65 +141,35 @@ impl RedisStore {
         results
     }
 
-    async fn acknowledge_batch(&self, batch: Vec<Acknowledgement>) -> Result<(), StoreError> {
-        let by_lane = self.lanes.iter().enumerate().map(|(number, lane)| {
-            let of_lane: Vec<_> = batch.iter().filter(|each| self.lane_number(&each.address) == number).collect();
-            self.acknowledge_on(lane, of_lane)
-        });
-        for outcome in join_all(by_lane).await {
-            outcome?;
-        }
-        Ok(())
-    }
-
-    async fn acknowledge_on(&self, lane: &Lane, batch: Vec<&Acknowledgement>) -> Result<(), StoreError> {
-        // A lane with nothing to do is not asked for a connection, which it may not have.
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let live = lane.connection().await?;
-        let mut pipeline = Pipeline::new();
-        // Numbers of another epoch may be other envelopes now; those will be delivered again, which is always allowed.
-        for acknowledgement in batch.into_iter().filter(|each| each.epoch == live.epoch) {
-            for entries in acknowledgement.entries.chunks(IDS_A_CALL) {
-                pipeline.add_command(self.acknowledge_command(acknowledgement, entries));
-            }
-        }
-        if !pipeline.is_empty() {
-            for answer in lane.run_on(&live, &pipeline).await? {
-                replies::integer(answer)?;
+    async fn acknowledge_batch(&self, batch: &[Acknowledgement]) -> Result<(), StoreError> {
+        let mut sorted: Vec<&Acknowledgement> = batch.iter().collect();
+        let key = |it: &Acknowledgement| (it.address, it.epoch, it.incarnation.0);
+        sorted.sort_unstable_by_key(|it| key(it));
+        let commands: Vec<_> = sorted
+            .chunk_by(|one, other| key(one) == key(other))
+            .map(|members| AcknowledgeCommand { scripts: &self.shared.scripts, members })
+            .collect();
+        for answer in self.router.run_all(&commands).await {
+            match answer? {
+                Answer::Said(value, _) => drop(replies::integer(value)?),
+                Answer::Restarted => {}
             }
         }
         Ok(())
-    }
-
-    fn acknowledge_command(&self, acknowledgement: &Acknowledgement, entries: &[(Sequence, u32)]) -> Cmd {
-        let address = &acknowledgement.address;
-        let mut command = self.scripts.acknowledge.call(&[&keys::mailbox(address), &keys::queue(address)]);
-        command.arg(&acknowledgement.incarnation.0);
-        let mut sizes: Vec<u32> = entries.iter().map(|(_, size)| *size).collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        for size in sizes {
-            let of_size = || entries.iter().filter(|(_, other)| *other == size);
-            command.arg(size).arg(of_size().count());
-            for (sequence, _) in of_size() {
-                command.arg(format!("0-{}", sequence.get()));
-            }
-        }
-        command
     }
 
     async fn acknowledge_for_session(&self, request: SessionAcknowledgement) -> Result<SessionOutcome, StoreError> {
         let address = &request.address;
-        let keys = [&keys::mailbox(address)[..], &keys::queue(address), &keys::channel(address)];
         loop {
-            let mut command = self.scripts.acknowledge_by_session.call(&keys);
-            command.arg(&mark::of_session(&request.session)).arg(request.up_to.get());
-            for sequence in &request.sequences {
-                command.arg(sequence.get());
-            }
-            match replies::integer(self.lane(address)?.run_one(command).await?)? {
+            let command = self.script(address, Keys::MailboxAndQueue, |out, keys| {
+                let arguments = 3 + request.sequences.len();
+                let out = self.shared.scripts.acknowledge_by_session.call(out, keys, arguments);
+                out.arg(keys::channel(address)).arg(mark::of_session(&request.session)).number(request.up_to.get());
+                for sequence in &request.sequences {
+                    out.number(sequence.get());
+                }
+            });
+            match replies::integer(self.run(command.repeatable()).await?)? {
                 0 => return Ok(SessionOutcome::SessionEnded),
                 1 => return Ok(SessionOutcome::Acknowledged),
                 // It does a bounded piece at a time, for other mailboxes' sake.
@@ -235,34 +179,70 @@ impl RedisStore {
     }
 
     async fn inspect_entries(&self, address: Address, entries: u32) -> Result<Option<Inspection>, StoreError> {
-        let keys = [&keys::mailbox(&address)[..], &keys::queue(&address), &keys::card(&address)];
-        let mut command = self.scripts.describe.call(&keys);
-        command.arg(self.oldest()).arg(entries);
-        replies::inspected(self.lane(&address)?.run_one(command).await?, self.limits.idle_ttl_hours)
+        let command = self.script(&address, Keys::All, |out, keys| {
+            self.shared.scripts.describe.call(out, keys, 2).number(self.oldest()).number(entries);
+        });
+        replies::inspected(self.run(command.repeatable()).await?, self.limits.idle_ttl_hours)
     }
 
-    async fn canary(&self) -> Result<(), StoreError> {
-        let number = self.canaries.fetch_add(1, Ordering::Relaxed) + 1;
-        let lane = self.lanes.first().ok_or(StoreError::Unavailable("there is no connection"))?;
-        let silent = StoreError::Unavailable("what is published does not arrive");
+    /// A call of a script for a mailbox.
+    fn script(&self, address: &Address, keys: Keys, write: impl FnOnce(&mut Out<'_>, &[&[u8]])) -> Plain {
+        let (mailbox, queue, card) = (keys::mailbox(address), keys::queue(address), keys::card(address));
+        Plain::new(address, |out| match keys {
+            Keys::MailboxAndQueue => write(out, &[&mailbox, &queue]),
+            Keys::MailboxAndCard => write(out, &[&mailbox, &card]),
+            Keys::All => write(out, &[&mailbox, &queue, &card]),
+        })
+    }
+
+    /// Publishes on a channel of our own at each node, and hears it.
+    async fn canaries(&self) -> Result<(), StoreError> {
+        let view = self.router.topology.view().clone();
+        if !view.is_whole() {
+            return Err(StoreError::Unavailable("a part of the Redis Cluster is served by nobody"));
+        }
+        for outcome in join_all(view.nodes().map(|node| self.canary(node))).await {
+            outcome?;
+        }
+        Ok(())
+    }
+
+    async fn canary(&self, node: &Node) -> Result<(), StoreError> {
         let heard = async {
-            lane.run_one(self.subscriber.canary(number)).await?;
-            self.subscriber.canary_heard(number).await;
+            node.listener.listening().await;
+            let (channel, number) = node.listener.canary();
+            let publish = node.call(0, false, 64, |out| {
+                out.command(3).arg("SPUBLISH").arg(&channel).arg(number.to_be_bytes());
+            });
+            let answers = publish.await.map_err(|fault| fault.error())?;
+            if let Some(error) = answers.first().and_then(node::server_error) {
+                return Err(node::refusal(error));
+            }
+            node.listener.heard(number).await;
             Ok(())
         };
+        let silent = StoreError::Unavailable("what is published does not arrive");
         tokio::time::timeout(self.timeout, heard).await.unwrap_or(Err(silent))
     }
+}
+
+/// Which keys of a mailbox a script touches.
+#[derive(Clone, Copy)]
+enum Keys {
+    MailboxAndQueue,
+    MailboxAndCard,
+    All,
 }
 
 impl Store for RedisStore {
     fn create(&self, mailbox: NewMailbox) -> StoreFuture<'_, Result<Creation, StoreError>> {
         Box::pin(async move {
-            let address = &mailbox.address;
-            let keys = [&keys::mailbox(address)[..], &keys::queue(address), &keys::card(address)];
-            let mut command = self.scripts.create.call(&keys);
-            command.arg(self.hour().0).arg(self.reclaimed_at()).arg(mailbox.card.as_ref()).arg(&mailbox.incarnation.0);
-            add_grants(&mut command, &mailbox.grants);
-            match replies::integer(self.lane(address)?.run_one(command).await?)? {
+            let command = self.script(&mailbox.address, Keys::All, |out, keys| {
+                let out = self.shared.scripts.create.call(out, keys, 4 + 2 * mailbox.grants.len());
+                out.number(self.hour().0).number(self.reclaimed_at()).arg(&mailbox.card).arg(mailbox.incarnation.0);
+                add_grants(out, &mailbox.grants);
+            });
+            match replies::integer(self.run(command.confirmed()).await?)? {
                 1 => Ok(Creation::Created),
                 _ => Ok(Creation::Exists),
             }
@@ -271,23 +251,26 @@ impl Store for RedisStore {
 
     fn update(&self, address: Address, change: MailboxChange) -> StoreFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
-            let mut command = self.scripts.update.call(&[&keys::mailbox(&address), &keys::card(&address)]);
-            command
-                .arg(self.hour().0)
-                .arg(self.reclaimed_at())
-                .arg(u8::from(change.grants.is_some()))
-                .arg(u8::from(change.card.is_some()))
-                .arg(change.card.as_deref().unwrap_or_default());
-            add_grants(&mut command, change.grants.as_deref().unwrap_or_default());
-            Ok(replies::integer(self.lane(&address)?.run_one(command).await?)? == 1)
+            let command = self.script(&address, Keys::MailboxAndCard, |out, keys| {
+                let grants = change.grants.as_deref().unwrap_or_default();
+                let out = self.shared.scripts.update.call(out, keys, 5 + 2 * grants.len());
+                out.number(self.hour().0)
+                    .number(self.reclaimed_at())
+                    .number(u8::from(change.grants.is_some()))
+                    .number(u8::from(change.card.is_some()))
+                    .arg(change.card.as_deref().unwrap_or_default());
+                add_grants(out, grants);
+            });
+            Ok(replies::integer(self.run(command.repeatable().confirmed()).await?)? == 1)
         })
     }
 
     fn delete(&self, address: Address) -> StoreFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
-            let keys =
-                [&keys::mailbox(&address)[..], &keys::queue(&address), &keys::card(&address), &keys::channel(&address)];
-            Ok(replies::integer(self.lane(&address)?.run_one(self.scripts.delete.call(&keys)).await?)? == 1)
+            let command = self.script(&address, Keys::All, |out, keys| {
+                self.shared.scripts.delete.call(out, keys, 1).arg(keys::channel(&address));
+            });
+            Ok(replies::integer(self.run(command.confirmed()).await?)? == 1)
         })
     }
 
@@ -301,9 +284,10 @@ impl Store for RedisStore {
 
     fn card(&self, address: Address, key: DeliveryKeyHash) -> StoreFuture<'_, Result<Option<Bytes>, StoreError>> {
         Box::pin(async move {
-            let mut command = self.scripts.card.call(&[&keys::mailbox(&address), &keys::card(&address)]);
-            command.arg(&key_field(&key)).arg(self.hour().0);
-            replies::card(self.lane(&address)?.run_one(command).await?)
+            let command = self.script(&address, Keys::MailboxAndCard, |out, keys| {
+                self.shared.scripts.card.call(out, keys, 2).arg(key_field(&key)).number(self.hour().0);
+            });
+            replies::card(self.run(command.repeatable()).await?)
         })
     }
 
@@ -312,45 +296,56 @@ impl Store for RedisStore {
     }
 
     fn watch(&self, address: Address) -> StoreFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.subscriber.watch(address))
+        Box::pin(self.shared.watched.watch(address))
     }
 
     fn unwatch(&self, address: Address) {
-        self.subscriber.unwatch(address);
+        self.shared.watched.unwatch(address);
     }
 
-    fn open(&self, address: Address, session: SessionId) -> StoreFuture<'_, Result<Option<Opening>, StoreError>> {
+    fn open(
+        &self,
+        address: Address,
+        session: SessionId,
+    ) -> StoreFuture<'_, Result<Option<super::Opening>, StoreError>> {
         Box::pin(async move {
-            let keys =
-                [&keys::mailbox(&address)[..], &keys::card(&address), &keys::channel(&address), &keys::queue(&address)];
-            let mut command = self.scripts.open.call(&keys);
-            command.arg(&mark::of_session(&session)).arg(self.hour().0).arg(self.reclaimed_at());
-            let lane = self.lane(&address)?;
-            let live = lane.connection().await?;
-            replies::opened(lane.run_one_on(&live, command).await?, live.epoch)
+            let command = self.script(&address, Keys::All, |out, keys| {
+                let out = self.shared.scripts.open.call(out, keys, 4);
+                out.arg(keys::channel(&address)).arg(mark::of_session(&session));
+                out.number(self.hour().0).number(self.reclaimed_at());
+            });
+            match self.router.run(&command.repeatable()).await? {
+                Answer::Said(value, epoch) => replies::opened(value, epoch),
+                Answer::Restarted => Ok(None),
+            }
         })
     }
 
     fn read(&self, request: ReadRequest) -> StoreFuture<'_, Result<Read, StoreError>> {
         Box::pin(async move {
             let address = &request.address;
-            let lane = self.lane(address)?;
-            let live = lane.connection().await?;
-            if live.epoch != request.epoch {
-                return Ok(Read::Restarted);
+            let command = self.script(address, Keys::MailboxAndQueue, |out, keys| {
+                let out = self.shared.scripts.read.call(out, keys, 5);
+                out.arg(mark::of_session(&request.session))
+                    .number(request.after.get())
+                    .number(request.max_messages)
+                    .number(request.max_bytes)
+                    .number(self.oldest());
+            });
+            let node = self.router.topology.view().shard(|| keys::slot(address)).map(|shard| shard.node.clone());
+            let _turn = match &node {
+                // It is never closed.
+                Some(node) => node.reads.acquire().await.ok(),
+                None => None,
+            };
+            match self.router.run(&command.repeatable().in_epoch(request.epoch)).await? {
+                Answer::Said(value, _) => replies::read(value),
+                Answer::Restarted => Ok(Read::Restarted),
             }
-            let mut command = self.scripts.read.call(&[&keys::mailbox(address), &keys::queue(address)]);
-            command
-                .arg(&mark::of_session(&request.session))
-                .arg(request.after.get())
-                .arg(request.max_messages)
-                .arg(request.max_bytes)
-                .arg(self.oldest());
-            replies::read(lane.run_one_on(&live, command).await?)
         })
     }
 
-    fn acknowledge(&self, batch: Vec<Acknowledgement>) -> StoreFuture<'_, Result<(), StoreError>> {
+    fn acknowledge<'a>(&'a self, batch: &'a [Acknowledgement]) -> StoreFuture<'a, Result<(), StoreError>> {
         Box::pin(self.acknowledge_batch(batch))
     }
 
@@ -364,15 +359,12 @@ impl Store for RedisStore {
     fn remember_nonce(&self, mark: NonceMark) -> StoreFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             let key = keys::nonces(&mark);
-            let [shard, ..] = mark.hash;
-            let lane = self.lanes.get(usize::from(shard) % self.lanes.len());
-            let lane = lane.ok_or(StoreError::Unavailable("there is no connection"))?;
-            let mut pipeline = Pipeline::with_capacity(2);
-            pipeline.cmd("SADD").arg(&key).arg(&mark.hash);
             // A proof is good for a minute around its own time; by then that is over in any case.
-            pipeline.cmd("EXPIREAT").arg(&key).arg(Hour(mark.hour.0.saturating_add(2)).start().as_secs());
-            let mut answers = lane.run(&pipeline).await?.into_iter();
-            Ok(replies::integer(answers.next().unwrap_or(Value::Nil))? == 1)
+            let ends = Hour(mark.hour.0.saturating_add(2)).start().as_secs();
+            let command = Plain::of_key(&key, |out| {
+                self.shared.scripts.remember_nonce.call(out, &[key.as_bytes()], 2).arg(mark.hash).number(ends);
+            });
+            Ok(replies::integer(self.run(command).await?)? == 1)
         })
     }
 
@@ -384,15 +376,12 @@ impl Store for RedisStore {
     ) -> StoreFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             let mark = mark::of_voucher(&voucher, &mailbox);
-            let mut command = redis::cmd("SET");
-            command
-                .arg(keys::voucher(&voucher))
-                .arg(&mark)
-                .arg("NX")
-                .arg("GET")
-                .arg("EXAT")
-                .arg(Hour(expires.0.saturating_add(2)).start().as_secs());
-            match self.lane(&mailbox)?.run_one(command).await? {
+            let key = keys::voucher(&voucher);
+            let command = Plain::of_key(&key, |out| {
+                let ends = Hour(expires.0.saturating_add(2)).start().as_secs();
+                out.command(7).arg("SET").arg(&key).arg(mark).arg("NX").arg("GET").arg("EXAT").number(ends);
+            });
+            match self.run(command.repeatable().confirmed()).await? {
                 Value::Nil => Ok(true),
                 spent => Ok(replies::bytes(spent)?.as_ref() == mark),
             }
@@ -400,37 +389,12 @@ impl Store for RedisStore {
     }
 
     fn check(&self) -> StoreFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.canary())
+        Box::pin(self.canaries())
     }
 }
 
-fn client(options: &RedisOptions) -> Result<Client, ConnectError> {
-    let unusable = |_| ConnectError::Unreachable(StoreError::Unavailable("the URL cannot be used"));
-    let info = options.url.as_str().into_connection_info().map_err(unusable)?;
-    let mut settings = info.redis_settings().clone().set_protocol(redis::ProtocolVersion::RESP3);
-    if let Some(password) = options.url.password() {
-        settings = settings.set_password(password);
-    }
-    let tcp = info.tcp_settings().clone().set_nodelay(true);
-    let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
-    match &options.ca_pem {
-        None => Client::open(info).map_err(unusable),
-        Some(pem) => {
-            let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) };
-            Client::build_with_tls(info, certificates).map_err(|_| ConnectError::BadCa)
-        }
-    }
-}
-
-fn add_grants(command: &mut Cmd, grants: &[Grant]) {
+fn add_grants(out: &mut Out<'_>, grants: &[Grant]) {
     for grant in grants {
-        command.arg(&key_field(&grant.key)).arg(grant.expires.map_or(0, |hour| hour.0));
+        out.arg(key_field(&grant.key)).number(grant.expires.map_or(0, |hour| hour.0));
     }
-}
-
-fn key_field(key: &DeliveryKeyHash) -> [u8; 33] {
-    let mut field = [b'k'; 33];
-    let [_, hash @ ..] = &mut field;
-    hash.copy_from_slice(key.as_bytes());
-    field
 }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use redis::{RedisError, Value};
+use redis::Value;
 use sealpost_core::{DeliveryKeyHash, Hour, Sequence};
 
-use super::lane::classify;
+use super::node::refusal;
 use crate::store::{
     AppendError, Description, Entry, Epoch, Generation, Grant, Incarnation, Inspection, Opening, Page, QueuedEntry,
     Read, StoreError,
@@ -14,7 +14,24 @@ use crate::store::{
 
 const UNREADABLE: StoreError = StoreError::Corrupt("Redis answers something unexpected");
 
-/// Of `append.lua`.
+/// Of `append.lua`, for so many envelopes.
+pub(super) fn appended_together(
+    answer: Result<Value, StoreError>,
+    envelopes: usize,
+) -> Vec<Result<Sequence, AppendError>> {
+    let answers = match answer {
+        Ok(answer) if envelopes == 1 => return vec![appended(answer)],
+        Ok(answer) => list(answer).and_then(|answers| answers.ok_or(UNREADABLE)),
+        Err(error) => Err(error),
+    };
+    match answers {
+        Ok(answers) if answers.len() == envelopes => answers.into_iter().map(appended).collect(),
+        Ok(_) => vec![Err(UNREADABLE.into()); envelopes],
+        Err(error) => vec![Err(error.into()); envelopes],
+    }
+}
+
+/// Of `append.lua`, for one envelope.
 pub(super) fn appended(value: Value) -> Result<Sequence, AppendError> {
     match integer(value)? {
         -1 => Err(AppendError::Refused),
@@ -123,7 +140,7 @@ pub(super) fn card(value: Value) -> Result<Option<Bytes>, StoreError> {
 pub(super) fn integer(value: Value) -> Result<i64, StoreError> {
     match value {
         Value::Int(number) => Ok(number),
-        Value::ServerError(error) => Err(classify(&RedisError::from(error))),
+        Value::ServerError(error) => Err(refusal(&error)),
         _ => Err(UNREADABLE),
     }
 }
@@ -133,7 +150,7 @@ pub(super) fn bytes(value: Value) -> Result<Bytes, StoreError> {
     match value {
         Value::BulkString(bytes) => Ok(Bytes::from(bytes)),
         Value::SimpleString(text) => Ok(Bytes::from(text)),
-        Value::ServerError(error) => Err(classify(&RedisError::from(error))),
+        Value::ServerError(error) => Err(refusal(&error)),
         _ => Err(UNREADABLE),
     }
 }
@@ -142,7 +159,7 @@ fn list(value: Value) -> Result<Option<Vec<Value>>, StoreError> {
     match value {
         Value::Array(items) => Ok(Some(items)),
         Value::Nil | Value::Boolean(false) => Ok(None),
-        Value::ServerError(error) => Err(classify(&RedisError::from(error))),
+        Value::ServerError(error) => Err(refusal(&error)),
         _ => Err(UNREADABLE),
     }
 }

@@ -1,7 +1,11 @@
 //! The scripts that keep a mailbox's books: each is atomic, touches one mailbox's keys, and is called by its digest.
+//!
+//! Their first lines say what Redis may refuse before anything is done: all of them on a replica, and those that take
+//! in on a server that is out of memory.
 
-use redis::Cmd;
 use redis::Script as RedisScript;
+
+use super::wire::Out;
 
 /// A script with its digest.
 pub(super) struct Script {
@@ -10,73 +14,65 @@ pub(super) struct Script {
 }
 
 impl Script {
-    fn new(body: &str) -> Self {
-        let source = format!("{}{body}", include_str!("scripts/common.lua"));
+    fn new(script: &str) -> Self {
+        let (flags, body) = script.split_once('\n').unwrap_or((script, ""));
+        let source = format!("{flags}\n{}{body}", include_str!("scripts/common.lua"));
         let digest = RedisScript::new(&source).get_hash().to_owned();
         Self { source, digest }
     }
 
-    /// A call with these keys; the caller adds the arguments.
-    pub(super) fn call(&self, keys: &[&[u8]]) -> Cmd {
-        let mut command = Cmd::new();
-        command.arg("EVALSHA").arg(&self.digest).arg(keys.len());
+    /// Begins a call with these keys and so many arguments, which the caller adds.
+    pub(super) fn call<'out, 'bytes>(
+        &self,
+        out: &'out mut Out<'bytes>,
+        keys: &[&[u8]],
+        arguments: usize,
+    ) -> &'out mut Out<'bytes> {
+        let [.., count] = keys.len().to_be_bytes();
+        out.command(3 + keys.len() + arguments).arg("EVALSHA").arg(&self.digest).number(count);
         for key in keys {
-            command.arg(*key);
+            out.arg(key);
         }
-        command
+        out
     }
 
-    /// The command that makes the server know it.
-    pub(super) fn load(&self) -> Cmd {
-        let mut command = Cmd::new();
-        command.arg("SCRIPT").arg("LOAD").arg(&self.source);
-        command
+    /// Its text, for the server to know it.
+    pub(super) fn source(&self) -> &str {
+        &self.source
     }
 }
 
-/// All of them.
-pub(super) struct Scripts {
-    pub(super) append: Script,
-    pub(super) open: Script,
-    pub(super) read: Script,
-    pub(super) acknowledge: Script,
-    pub(super) acknowledge_by_session: Script,
-    pub(super) create: Script,
-    pub(super) update: Script,
-    pub(super) delete: Script,
-    pub(super) describe: Script,
-    pub(super) card: Script,
+/// Names the scripts once.
+macro_rules! scripts {
+    ($($name:ident),+ $(,)?) => {
+        /// All of them.
+        pub(super) struct Scripts {
+            $(pub(super) $name: Script,)+
+        }
+
+        impl Scripts {
+            pub(super) fn new() -> Self {
+                Self { $($name: Script::new(include_str!(concat!("scripts/", stringify!($name), ".lua"))),)+ }
+            }
+
+            /// Every script, to be loaded into a server.
+            pub(super) fn all(&self) -> Vec<&Script> {
+                vec![$(&self.$name,)+]
+            }
+        }
+    };
 }
 
-impl Scripts {
-    pub(super) fn new() -> Self {
-        Self {
-            append: Script::new(include_str!("scripts/append.lua")),
-            open: Script::new(include_str!("scripts/open.lua")),
-            read: Script::new(include_str!("scripts/read.lua")),
-            acknowledge: Script::new(include_str!("scripts/acknowledge.lua")),
-            acknowledge_by_session: Script::new(include_str!("scripts/acknowledge_by_session.lua")),
-            create: Script::new(include_str!("scripts/create.lua")),
-            update: Script::new(include_str!("scripts/update.lua")),
-            delete: Script::new(include_str!("scripts/delete.lua")),
-            describe: Script::new(include_str!("scripts/describe.lua")),
-            card: Script::new(include_str!("scripts/card.lua")),
-        }
-    }
-
-    /// Every script, to be loaded into a server.
-    pub(super) fn all(&self) -> [&Script; 10] {
-        [
-            &self.append,
-            &self.open,
-            &self.read,
-            &self.acknowledge,
-            &self.acknowledge_by_session,
-            &self.create,
-            &self.update,
-            &self.delete,
-            &self.describe,
-            &self.card,
-        ]
-    }
+scripts! {
+    append,
+    open,
+    read,
+    acknowledge,
+    acknowledge_by_session,
+    create,
+    update,
+    delete,
+    describe,
+    card,
+    remember_nonce,
 }

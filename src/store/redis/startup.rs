@@ -1,29 +1,75 @@
 //! What is checked of a Redis server before the relay promises anything.
 
-use std::time::Duration;
-
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, RedisError};
+use redis::{FromRedisValue, Value};
 use thiserror::Error;
+use tracing::warn;
 
-use super::lane::{classify, timed};
-use crate::store::{Durability, StoreError};
+use super::node::Server;
+use super::wire::{DialError, Link};
+use crate::store::Durability;
 
-/// Why a Redis server will not do. Each says what to change.
+/// What a server's settings must keep.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Promise {
+    pub(super) durability: Durability,
+    /// Only say so where they do not.
+    pub(super) only_warn: bool,
+}
+
+impl Promise {
+    /// Whether a server that is started anew has all that it accepted.
+    pub(super) fn survives_a_restart(&self) -> bool {
+        self.durability == Durability::Fsync
+    }
+}
+
+/// Why a Redis installation will not do. Each says what to change.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConnectError {
     /// It cannot be asked.
-    #[error("{0}. Check store.url, the network, and the user's password and permissions")]
-    Unreachable(StoreError),
+    #[error("the store is unavailable: {0}. {remedy}", remedy = remedy(*.0))]
+    Unreachable(#[from] DialError),
     /// The certificate authority's file is none.
-    #[error("store.redis.ca holds no certificate in PEM form")]
+    #[error("store.ca holds no certificate in PEM form")]
     BadCa,
     /// It is too old.
     #[error("the server is Redis {0}; Sealpost needs Redis 7.0 or Valkey 8.0, or later")]
     TooOld(String),
     /// It runs as a cluster.
-    #[error("the server is a node of a Redis Cluster, which this version does not support; use a standalone server")]
-    Cluster,
+    #[error(
+        "the server at store.url is a node of a Redis Cluster; write redis+cluster:// (or rediss+cluster://) in place of \
+         redis://"
+    )]
+    IsCluster,
+    /// It does not run as a cluster.
+    #[error(
+        "store.url says redis+cluster://, but the server there does not run as a cluster; write redis:// (or rediss://), or \
+         set cluster-enabled yes there"
+    )]
+    NotCluster,
+    /// It is a Sentinel.
+    #[error("the server at store.url is a Sentinel; write redis+sentinel://HOSTS/SERVICE (or rediss+sentinel://)")]
+    IsSentinel,
+    /// It is no Sentinel.
+    #[error(
+        "store.url says redis+sentinel://, but what listens there is no Sentinel; name the Sentinels (port 26379, mostly), \
+         or write redis://"
+    )]
+    NotSentinel,
+    /// Sentinels know no such service.
+    #[error(
+        "the Sentinels know no service of the name in store.url; it is what stands in their `sentinel monitor` line"
+    )]
+    UnknownService,
+    /// Sentinels want a password.
+    #[error("the Sentinels refuse the relay; set store.sentinel_password_file to a file with their password")]
+    SentinelRefuses,
+    /// It is a replica.
+    #[error(
+        "the server at store.url is a replica; name its primary, or the Sentinels that know it \
+         (redis+sentinel://HOSTS/SERVICE)"
+    )]
+    Replica,
     /// It throws away what it should keep.
     #[error(
         "the server's maxmemory-policy is {0}, which drops envelopes when memory is short (promise P6); \
@@ -47,47 +93,87 @@ pub enum ConnectError {
         /// Its `appendfsync`.
         appendfsync: String,
     },
+    /// Its settings cannot be asked for.
+    #[error(
+        "store.durability is \"fsync\", but the server does not say how it is set; permit this user config|get there, or set \
+         store.durability_check = \"warn\" here if you know that it has appendfsync always"
+    )]
+    Unknowable,
+    /// Too few replicas.
+    #[error(
+        "store.durability is \"replicas:{wanted}\", but a primary has {connected} replica(s) connected; connect more replicas \
+         to it, or lower store.durability here"
+    )]
+    TooFewReplicas {
+        /// As configured.
+        wanted: u8,
+        /// As the server says.
+        connected: u32,
+    },
 }
 
-/// Asks the server who it is and how it is set.
-pub(super) async fn check(client: &Client, durability: Durability, timeout: Duration) -> Result<(), ConnectError> {
-    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(timeout)).set_response_timeout(Some(timeout));
-    let unreachable = |error: RedisError| ConnectError::Unreachable(classify(&error));
-    let mut connection =
-        timed(timeout, client.get_multiplexed_async_connection_with_config(&config)).await.map_err(unreachable)?;
-
-    let info: String = timed(timeout, redis::cmd("INFO").query_async(&mut connection)).await.map_err(unreachable)?;
-    let field = |name: &str| {
-        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default().trim().to_owned()
-    };
-    let version = field("redis_version");
-    if version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_none_or(|major| major < 7) {
-        return Err(ConnectError::TooOld(version));
-    }
-    if field("cluster_enabled") == "1" {
-        return Err(ConnectError::Cluster);
-    }
-    let policy = field("maxmemory_policy");
-    if !matches!(policy.as_str(), "" | "noeviction") && field("maxmemory") != "0" {
-        return Err(ConnectError::Evicts(policy));
-    }
-    if durability == Durability::Fsync {
-        let appendonly = setting(&mut connection, "appendonly", timeout).await.map_err(unreachable)?;
-        let appendfsync = setting(&mut connection, "appendfsync", timeout).await.map_err(unreachable)?;
-        if appendonly != "yes" || appendfsync != "always" {
-            return Err(ConnectError::NotDurable { appendonly, appendfsync });
+fn remedy(error: DialError) -> &'static str {
+    match error {
+        DialError::Unreachable => "Check the host and the port in store.url, and the network",
+        DialError::Silent => "Check the port in store.url, and that the server is not overloaded (store.timeout_ms)",
+        DialError::Untrusted => "Set store.ca to the PEM file of the authority that signed it",
+        DialError::Certificate => "The host in store.url must be a name in the certificate, and the clocks right",
+        DialError::NoTls => "Write redis:// in place of rediss:// in store.url, or name the server's TLS port",
+        DialError::Password => "Check the user in store.url, and the password there or in store.password_file",
+        DialError::Permission => {
+            "Give the user in store.url the permissions of docs/operations.md; ACL LOG there names it"
         }
-        let suspended = setting(&mut connection, "no-appendfsync-on-rewrite", timeout).await.map_err(unreachable)?;
-        if suspended == "yes" {
-            return Err(ConnectError::NotDurableOnRewrite);
+        DialError::NotReady => "Wait until it has loaded its data, or has failed over",
+        DialError::Protocol => {
+            "Check the host and the port in store.url: Redis 7.0 or Valkey 8.0, or later, must be there"
         }
     }
-    Ok(())
 }
 
-async fn setting(connection: &mut MultiplexedConnection, name: &str, timeout: Duration) -> Result<String, RedisError> {
-    let mut command = Cmd::new();
-    command.arg("CONFIG").arg("GET").arg(name);
-    let found: Vec<(String, String)> = timed(timeout, command.query_async(connection)).await?;
+/// Checks a server's version and settings; the number of its replicas only at the `start`: later, the relay goes on with
+/// fewer and accepts what enough of them have.
+pub(super) async fn check(link: &Link, server: &Server, promise: &Promise, start: bool) -> Result<(), ConnectError> {
+    if server.version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_none_or(|major| major < 7) {
+        return Err(ConnectError::TooOld(server.version.clone()));
+    }
+    if server.limited && !matches!(server.policy.as_str(), "" | "noeviction") {
+        return Err(ConnectError::Evicts(server.policy.clone()));
+    }
+    match durable(link, server, promise.durability, start).await {
+        Err(error) if promise.only_warn && !matches!(error, ConnectError::Unreachable(_)) => {
+            warn!(%error, "store.durability_check is \"warn\", so the relay goes on");
+            Ok(())
+        }
+        checked => checked,
+    }
+}
+
+async fn durable(link: &Link, server: &Server, durability: Durability, start: bool) -> Result<(), ConnectError> {
+    match durability {
+        Durability::Memory => Ok(()),
+        Durability::Fsync => {
+            let appendonly = setting(link, "appendonly").await?;
+            let appendfsync = setting(link, "appendfsync").await?;
+            if appendonly != "yes" || appendfsync != "always" {
+                return Err(ConnectError::NotDurable { appendonly, appendfsync });
+            }
+            match setting(link, "no-appendfsync-on-rewrite").await?.as_str() {
+                "yes" => Err(ConnectError::NotDurableOnRewrite),
+                _ => Ok(()),
+            }
+        }
+        Durability::Replicas(wanted) if start && server.replicas < u32::from(wanted) => {
+            Err(ConnectError::TooFewReplicas { wanted, connected: server.replicas })
+        }
+        Durability::Replicas(_) => Ok(()),
+    }
+}
+
+async fn setting(link: &Link, name: &str) -> Result<String, ConnectError> {
+    let answer = link.ask(&["CONFIG", "GET", name]).await.map_err(DialError::from)?;
+    if let Value::ServerError(_) = &answer {
+        return Err(ConnectError::Unknowable);
+    }
+    let found = Vec::<(String, String)>::from_redis_value(answer).map_err(|_| ConnectError::Unknowable)?;
     Ok(found.into_iter().next().map(|(_, value)| value).unwrap_or_default())
 }

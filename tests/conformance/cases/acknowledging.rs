@@ -24,7 +24,7 @@ pub(crate) async fn acknowledging_twice_or_for_nothing_changes_nothing<F: Fixtur
     scene.acknowledge(&[(2, 100)]).await;
     scene.acknowledge(&[(2, 100), (7, 100)]).await;
     scene.acknowledge(&[]).await;
-    scene.store().acknowledge(Vec::new()).await.expect("the store works");
+    scene.store().acknowledge(&[]).await.expect("the store works");
     assert_eq!(scene.queued().await, (2, 200));
     scene.acknowledge(&[(1, 100), (3, 100)]).await;
     scene.acknowledge(&[(1, 100), (3, 100)]).await;

@@ -107,7 +107,7 @@ impl<F: Fixture> History<F> {
                 let acknowledgement =
                     Acknowledgement { address: address(mailbox), epoch: Epoch(0), incarnation: FIRST, entries };
                 self.plain.acknowledge(&acknowledgement);
-                assert_eq!(store.acknowledge(vec![acknowledgement]).await, Ok(()));
+                assert_eq!(store.acknowledge(&[acknowledgement]).await, Ok(()));
             }
             Step::AcknowledgeBySession { mailbox, session, up_to, sequences } => {
                 let acknowledgement = SessionAcknowledgement {

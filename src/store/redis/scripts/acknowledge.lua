@@ -1,4 +1,5 @@
--- KEYS m q; ARGV: incarnation, then groups of one size each: size, how many, id, id …
+#!lua flags=allow-oom
+-- KEYS m q; ARGV: incarnation, then groups of one size each: size, how many (at most 1,000), id, id …
 if redis.call('HGET', KEYS[1], 'i') ~= ARGV[1] then return 0 end
 local freed, i = 0, 2
 while i < #ARGV do
@@ -6,5 +7,11 @@ while i < #ARGV do
   freed = freed + tonumber(ARGV[i]) * redis.call('XDEL', KEYS[2], unpack(ARGV, i + 2, i + 1 + many))
   i = i + 2 + many
 end
-settle(KEYS[1], KEYS[2], freed)
+if freed == 0 then return 1 end
+if redis.call('XLEN', KEYS[2]) == 0 then
+  redis.call('DEL', KEYS[2])
+  redis.call('HSET', KEYS[1], 'b', '0')
+else
+  redis.call('HINCRBY', KEYS[1], 'b', -freed)
+end
 return 1

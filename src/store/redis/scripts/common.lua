@@ -1,6 +1,6 @@
 -- Sealpost, shared by the scripts of one mailbox. See docs/redis.md for the keys.
 -- m: hash (n last sequence, b queued bytes, h hour of the last append, g generation, i incarnation, s session hash, t hour in which
---    the owner was last here, k<hash> hour at which a delivery key ends or 0), q: stream, c: card, w: channel.
+--    the owner was last here, k<hash> hour at which a delivery key ends or 0), q: stream, c: card.
 -- An entry: 1 byte format, 4 bytes hour, 16 bytes message id, envelope.
 local HEADER = 21
 
@@ -20,18 +20,22 @@ local function settle(m, q, freed)
   end
 end
 
--- Deletes entries accepted before the hour `oldest`. They are at the head, for hours never fall by much.
-local function drop_expired(m, q, oldest)
-  local freed = 0
-  repeat
-    local head = redis.call('XRANGE', q, '-', '+', 'COUNT', 16)
+-- Deletes up to about `most` entries accepted before the hour `oldest`; returns how many, and their bytes. They are at the head, for
+-- hours never fall by much.
+local function drop_expired(m, q, oldest, most)
+  local dropped, freed, page = 0, 0, 1
+  while dropped < most do
     local dead = {}
-    for _, entry in ipairs(head) do
+    for _, entry in ipairs(redis.call('XRANGE', q, '-', '+', 'COUNT', page)) do
       if hour_of(entry) >= oldest then break end
       dead[#dead + 1] = entry[1]
       freed = freed + size_of(entry)
     end
     if #dead > 0 then redis.call('XDEL', q, unpack(dead)) end
-  until #dead < 16
+    dropped = dropped + #dead
+    if #dead < page then break end
+    page = 16
+  end
   settle(m, q, freed)
+  return dropped, freed
 end

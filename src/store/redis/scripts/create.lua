@@ -1,3 +1,4 @@
+#!lua
 -- KEYS m q c; ARGV: hour, when the mailbox is reclaimed, card, incarnation, then key field and the hour at which it ends, for each.
 -- Returns 1 if it was made, 0 if there was one.
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end

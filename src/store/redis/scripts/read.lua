@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- KEYS m q; ARGV: session hash, sequence to start after, most messages, most bytes, oldest hour that has not expired.
 -- Returns {last sequence if these are all or -1, id, entry, id, entry …}, or nothing if the session has ended.
 local known = redis.call('HMGET', KEYS[1], 's', 'n')

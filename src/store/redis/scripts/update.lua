@@ -1,3 +1,4 @@
+#!lua
 -- KEYS m c; ARGV: hour, when the mailbox is reclaimed, 1 for new keys or 0, 1 for a new card or 0, card,
 -- then key field and the hour at which it ends, for each.
 -- Returns 1 if it was changed, 0 if there is none.
