@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cluster_nodes::{Node, SLOTS, parse};
-use crate::redis_settings::Role;
+use crate::redis_settings::{Role, url_of};
 use crate::{RedisServer, RedisSettings, Reply, eventually};
 
 /// How long a failover, or a return to order, may take.
@@ -44,9 +44,8 @@ impl RedisCluster {
     /// Redis's default holds: while a slot has no owner, no node answers for any (`cluster-require-full-coverage`).
     ///
     /// # Panics
-    /// When they do not start or do not find each other, or when TLS is set: the nodes use none.
+    /// When they do not start or do not find each other.
     pub async fn spawn(settings: RedisSettings) -> Self {
-        assert!(settings.tls.is_none(), "Cluster with TLS is not supported by this kit");
         // What the caller sets comes later in the file, and counts more. Nodes keep to their shards, so that a primary
         // whose last slot is taken away stays an empty primary.
         let mut with_cluster =
@@ -78,10 +77,9 @@ impl RedisCluster {
 
     /// All nodes, as a URL with their password.
     pub fn url(&self) -> String {
-        let password = self.settings.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
-        let nodes: Vec<_> =
-            self.present().map(|index| format!("127.0.0.1:{}", self.members[index].server.port())).collect();
-        format!("redis+cluster://{password}{}", nodes.join(","))
+        let told = |index| format!("127.0.0.1:{}", self.node(index).ports().told());
+        let nodes: Vec<_> = self.present().map(told).collect();
+        format!("{}{}", url_of("+cluster", &self.settings), nodes.join(","))
     }
 
     /// A node.
@@ -212,7 +210,7 @@ impl RedisCluster {
     /// When a node refuses.
     pub async fn move_keys(&self, migration: &Migration, at_most: usize) -> usize {
         let source = self.node(migration.from);
-        let port = self.node(migration.to).port().to_string();
+        let port = self.node(migration.to).ports().told().to_string();
         let mut order = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "10000"];
         if let Some(password) = &self.settings.password {
             order.extend(["AUTH", password]);
@@ -273,7 +271,8 @@ impl RedisCluster {
         index
     }
 
-    /// Moves a node's slots to another primary, lets all others forget it, and ends it; with its replica, if it has one.
+    /// Moves a node's slots to another primary, lets all others forget it, and ends it. A primary's replica has to be
+    /// removed before. Thousands of slots take Redis seconds, and Valkey most of a minute.
     ///
     /// # Panics
     /// When a node refuses, or there is no other primary.
@@ -282,29 +281,23 @@ impl RedisCluster {
         if !slots.is_empty() {
             let primaries = self.primaries().await;
             let to = primaries.into_iter().find(|to| *to != index && self.node(*to).runs()).expect("another primary");
-            let migration = self.begin_migration(&slots, to).await;
-            self.finish_migration(migration).await;
-        }
-        let nodes = self.agreed().await;
-        let id = self.members[index].id.clone();
-        // A primary is forgotten after its replica: no replica can forget its own.
-        let replicas = nodes.iter().filter(|node| node.replica_of.as_ref() == Some(&id)).map(|node| node.id.clone());
-        let leaving: Vec<_> = replicas.chain([id.clone()]).filter_map(|id| self.index_of(&id)).collect();
-        for gone in &leaving {
-            self.members[*gone].removed = true;
-        }
-        for gone in leaving {
-            let id = self.members[gone].id.clone();
-            for other in self.present().filter(|other| self.node(*other).runs()).collect::<Vec<_>>() {
-                match self.node(other).command(&["CLUSTER", "FORGET", &id]).await {
-                    // Valkey's nodes tell each other.
-                    Ok(_) => {}
-                    Err(error) if error.to_string().contains("Unknown node") => {}
-                    Err(error) => panic!("node {other} does not forget node {gone}: {error}"),
-                }
+            // Nodes write down all slots that are on their way at each step.
+            for slots in slots.chunks(100) {
+                let migration = self.begin_migration(slots, to).await;
+                self.finish_migration(migration).await;
             }
-            self.kill(gone);
         }
+        self.members[index].removed = true;
+        let id = self.members[index].id.as_str();
+        for other in self.present().filter(|other| self.node(*other).runs()) {
+            match self.node(other).command(&["CLUSTER", "FORGET", id]).await {
+                Ok(_) => {}
+                // Nodes of Valkey tell each other.
+                Err(error) if error.to_string().contains("Unknown node") => {}
+                Err(error) => panic!("node {other} does not forget node {index}: {error}"),
+            }
+        }
+        self.kill(index);
     }
 
     async fn spawn_node(&mut self, shard: usize) {
@@ -316,8 +309,8 @@ impl RedisCluster {
     /// Makes a node known to one that is there; that one tells the others.
     async fn meet(&self, index: usize) {
         let host = self.present().find(|host| *host != index && self.node(*host).runs()).expect("a node to meet");
-        let node = self.node(index);
-        let (port, bus) = (node.port().to_string(), node.bus_port().expect("a node of a cluster").to_string());
+        let ports = self.node(index).ports();
+        let (port, bus) = (ports.told().to_string(), ports.bus.expect("a node of a cluster").to_string());
         self.tell(host, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
     }
 
@@ -396,7 +389,7 @@ impl RedisCluster {
                     (replicas == expected && role.items().get(2)?.items().len() == replicas).then_some(())?;
                 }
                 Some(primary) => {
-                    let port = self.node(self.index_of(primary)?).port();
+                    let port = self.node(self.index_of(primary)?).ports().told();
                     let follows = role.items().get(2)?.integer() == Some(port.into());
                     (follows && role.items().get(3)?.text() == "connected").then_some(())?;
                 }

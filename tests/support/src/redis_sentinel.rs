@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::redis_settings::Role;
+use crate::redis_settings::{Role, url_of};
 use crate::{RedisServer, RedisSettings, Reply, eventually};
 
 /// How long a failover, or a return to order, may take.
@@ -16,7 +16,7 @@ const QUORUM: usize = 2;
 /// the Sentinels, 0 to 2; server 0 is the first primary.
 #[derive(Debug)]
 pub struct RedisSentinel {
-    password: Option<String>,
+    settings: RedisSettings,
     servers: Vec<RedisServer>,
     sentinels: Vec<RedisServer>,
 }
@@ -25,22 +25,20 @@ impl RedisSentinel {
     /// Starts all with these settings, and waits until a failover could happen at once.
     ///
     /// # Panics
-    /// When they do not start or do not find each other, or when TLS is set: the Sentinels use none.
+    /// When they do not start or do not find each other.
     pub async fn spawn(settings: RedisSettings) -> Self {
-        assert!(settings.tls.is_none(), "Sentinel with TLS is not supported by this kit");
-        let password = settings.password.clone();
         let mut servers = vec![RedisServer::spawn(settings.clone()).await];
-        let primary = servers[0].port();
+        let primary = servers[0].ports().told();
         for _ in 1..3 {
             let replica = settings.clone().with("replicaof", &format!("127.0.0.1 {primary}"));
             servers.push(RedisServer::spawn(replica).await);
         }
-        let mut watch = RedisSettings::default()
+        let mut watch = RedisSettings { tls: settings.tls.clone(), ..RedisSettings::default() }
             .with("sentinel", &format!("monitor {SERVICE} 127.0.0.1 {primary} {QUORUM}"))
             .with("sentinel", &format!("down-after-milliseconds {SERVICE} 1000"))
             .with("sentinel", &format!("failover-timeout {SERVICE} 5000"))
             .with("sentinel", &format!("parallel-syncs {SERVICE} 1"));
-        if let Some(password) = &password {
+        if let Some(password) = &settings.password {
             watch = watch.with("sentinel", &format!("auth-pass {SERVICE} {password}"));
         }
         let mut sentinels = Vec::new();
@@ -49,17 +47,16 @@ impl RedisSentinel {
             hurry(&sentinel).await;
             sentinels.push(sentinel);
         }
-        let sentinel = Self { password, servers, sentinels };
+        let sentinel = Self { settings, servers, sentinels };
         sentinel.await_whole().await;
         sentinel
     }
 
     /// The Sentinels, as a URL, with the password of the servers.
     pub fn url(&self) -> String {
-        let password = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
-        let sentinels: Vec<_> =
-            self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port())).collect();
-        format!("redis+sentinel://{password}{}/{SERVICE}", sentinels.join(","))
+        let told = |sentinel: &RedisServer| format!("127.0.0.1:{}", sentinel.ports().told());
+        let sentinels: Vec<_> = self.sentinels.iter().map(told).collect();
+        format!("{}{}/{SERVICE}", url_of("+sentinel", &self.settings), sentinels.join(","))
     }
 
     /// A server.
@@ -172,7 +169,7 @@ impl RedisSentinel {
             let value = |name| field(&seen, name);
             let primary_is_well = value("flags")? == "master" && value("num-other-sentinels")? == "2";
             let replicas = sentinel.command(&["SENTINEL", "REPLICAS", SERVICE]).await.ok()?;
-            let port = self.servers[primary].port().to_string();
+            let port = self.servers[primary].ports().told().to_string();
             let well = replicas.items().iter().filter(|replica| {
                 let value = |name| field(replica, name);
                 value("flags").as_deref() == Some("slave")
@@ -193,12 +190,12 @@ impl RedisSentinel {
         }
         ports.dedup();
         let [port] = ports.as_slice() else { return None };
-        self.servers.iter().position(|server| server.port().to_string() == *port)
+        self.servers.iter().position(|server| server.ports().told().to_string() == *port)
     }
 
     async fn follows(&self, replica: usize, primary: usize) -> Option<bool> {
         let role = self.role(replica).await?;
-        let port = self.servers[primary].port().to_string();
+        let port = self.servers[primary].ports().told().to_string();
         Some(role[0] == "slave" && role.get(2) == Some(&port) && role.get(3).is_some_and(|link| link == "connected"))
     }
 
@@ -216,10 +213,14 @@ impl RedisSentinel {
 }
 
 /// Lets a Sentinel look and tell more often than it does by itself, and not go blind for half a minute when the machine
-/// is slow. It forgets this when it ends.
+/// is slow. With its own second between two pings, a second of silence would say nothing. It forgets this when it ends.
 async fn hurry(sentinel: &RedisServer) {
-    let settings = ["info-period", "1000", "publish-period", "500", "tilt-trigger", "20000", "tilt-period", "1000"];
-    sentinel.command(&[&["SENTINEL", "DEBUG"], settings.as_slice()].concat()).await.expect("Sentinel hurries");
+    let periods = [("ping", "200"), ("ask", "200"), ("info", "1000"), ("publish", "500"), ("tilt", "1000")];
+    for (name, milliseconds) in periods {
+        let told = sentinel.command(&["SENTINEL", "DEBUG", &format!("{name}-period"), milliseconds]).await;
+        told.expect("Sentinel hurries");
+    }
+    sentinel.command(&["SENTINEL", "DEBUG", "tilt-trigger", "20000"]).await.expect("Sentinel has patience");
 }
 
 /// A value in a list of names and values.

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::eventually;
-use crate::redis_settings::{Ports, RedisSettings, Role, configuration};
+use crate::redis_settings::{Ports, RedisSettings, Role, configuration, url_of};
 use crate::resp::{Connection, Reply};
 
 /// How long a server may take to answer.
@@ -68,11 +68,7 @@ impl RedisServer {
 
     /// Where it listens, as a URL with its password; with TLS if it speaks that.
     pub fn url(&self) -> String {
-        let password = self.settings.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
-        match self.ports.tls {
-            Some(port) => format!("rediss://{password}127.0.0.1:{port}"),
-            None => format!("redis://{password}127.0.0.1:{}", self.ports.plain),
-        }
+        format!("{}127.0.0.1:{}", url_of("", &self.settings), self.ports.told())
     }
 
     /// Where it listens, without TLS.
@@ -85,9 +81,8 @@ impl RedisServer {
         self.ports.tls
     }
 
-    /// Where it listens for the other nodes of its Cluster.
-    pub(crate) fn bus_port(&self) -> Option<u16> {
-        self.ports.bus
+    pub(crate) fn ports(&self) -> Ports {
+        self.ports
     }
 
     /// Its process, to measure it.

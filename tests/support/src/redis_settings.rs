@@ -31,7 +31,7 @@ pub struct RedisSettings {
     pub append_only: AppendOnly,
     /// What everybody has to give as the user `default`. It goes into files and URLs as it is: letters and digits.
     pub password: Option<String>,
-    /// It speaks TLS on a second port. Valkey as `scripts/install-tools` brings it cannot.
+    /// It speaks TLS, with clients and other servers; on a second port, as the kit itself does not. Valkey as `scripts/install-tools` brings it cannot.
     pub tls: Option<TlsFiles>,
     /// More settings as lines of a configuration file, as pairs of name and value. They count more than those of the kit.
     /// `("user", "relay on >secret ~* &* +@all")` makes a user.
@@ -75,6 +75,20 @@ pub(crate) struct Ports {
     pub(crate) bus: Option<u16>,
 }
 
+impl Ports {
+    /// What servers tell each other, and clients that speak as they do.
+    pub(crate) fn told(self) -> u16 {
+        self.tls.unwrap_or(self.plain)
+    }
+}
+
+/// The beginning of a URL, up to the hosts: `rediss+cluster://:password@`.
+pub(crate) fn url_of(topology: &str, settings: &RedisSettings) -> String {
+    let scheme = if settings.tls.is_some() { "rediss" } else { "redis" };
+    let password = settings.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+    format!("{scheme}{topology}://{password}")
+}
+
 /// The text of a configuration file.
 pub(crate) fn configuration(role: Role, settings: &RedisSettings, ports: Ports, directory: &Path) -> String {
     let mut lines = vec![
@@ -102,10 +116,15 @@ pub(crate) fn configuration(role: Role, settings: &RedisSettings, ports: Ports, 
             format!("tls-key-file \"{}\"", tls.key.display()),
             format!("tls-ca-cert-file \"{}\"", tls.ca.display()),
             "tls-auth-clients no".to_owned(),
+            // Servers speak TLS with each other too, and tell clients of each other's TLS ports.
+            "tls-replication yes".to_owned(),
         ]);
     }
     if let Some(port) = ports.bus {
         lines.extend(["cluster-enabled yes".to_owned(), format!("cluster-port {port}")]);
+        if ports.tls.is_some() {
+            lines.push("tls-cluster yes".to_owned());
+        }
     }
     lines.extend(settings.more.iter().map(|(name, value)| match value.as_str() {
         "" => format!("{name} \"\""),
