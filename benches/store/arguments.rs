@@ -21,6 +21,8 @@ pub(crate) struct Arguments {
     pub(crate) durabilities: Vec<AppendOnly>,
     /// Concurrent callers of `flow`.
     pub(crate) callers: usize,
+    /// Connections of the store for commands.
+    pub(crate) connections: usize,
     /// Open mailboxes of `open`.
     pub(crate) mailboxes: usize,
     /// How often `open` cuts the wake path.
@@ -36,6 +38,7 @@ impl Arguments {
             round: Duration::from_secs(3),
             durabilities: vec![AppendOnly::No, AppendOnly::EverySec, AppendOnly::Always],
             callers: 1024,
+            connections: 2,
             mailboxes: 100_000,
             kill_rounds: 3,
         };
@@ -51,6 +54,7 @@ impl Arguments {
                 "--rounds" => asked.rounds = value().parse().expect("a number of rounds"),
                 "--seconds" => asked.round = Duration::from_secs_f64(value().parse().expect("seconds")),
                 "--callers" => asked.callers = value().parse().expect("a number of callers"),
+                "--connections" => asked.connections = value().parse().expect("a number of connections"),
                 "--mailboxes" => asked.mailboxes = value().parse().expect("a number of mailboxes"),
                 "--kill-rounds" => asked.kill_rounds = value().parse().expect("a number of rounds"),
                 "--durability" => asked.durabilities = value().split(',').map(durability).collect(),

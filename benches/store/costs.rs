@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealpost::clock::Clock;
-use sealpost::store::{Append, Opening, QueueLimits, Read, ReadRequest, Store};
+use sealpost::store::{Append, Opening, Read, ReadRequest, Store};
 use sealpost_core::Sequence;
 use sealpost_testkit::{AppendOnly, RedisServer};
 use serde_json::json;
@@ -25,6 +25,8 @@ const CARD: usize = 1361;
 /// Mailboxes of a row, as long as their content stays below [`CONTENT`].
 const MAILBOXES: usize = 10_000;
 const CONTENT: usize = 256 << 20;
+/// Of a relay, unless it is told otherwise.
+const CONNECTIONS: usize = 2;
 /// Mailboxes whose operations are timed.
 const TIMED: usize = 50_000;
 
@@ -33,6 +35,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Vec<Table> {
         memory().await,
         channels().await,
         operations(arguments, TIMED).await,
+        sizes(arguments).await,
         depth(arguments).await,
         disk().await,
         expired().await,
@@ -71,7 +74,7 @@ async fn memory() -> Table {
     for node_bytes in NODE_BYTES {
         for (content, row) in CONTENTS.iter().zip(&mut rows) {
             let server = server(AppendOnly::No, &[("stream-node-max-bytes", node_bytes)]).await;
-            let store = store(&server, Arc::new(Deaf)).await;
+            let store = store(&server, CONNECTIONS, Arc::new(Deaf)).await;
             let before = settled_memory(&server).await;
             content.fill(&store).await;
             let growth = settled_memory(&server).await as f64 - before as f64;
@@ -122,7 +125,7 @@ async fn settled_memory(server: &RedisServer) -> u64 {
 async fn channels() -> Table {
     const COUNT: usize = 100_000;
     let server = server(AppendOnly::No, &[]).await;
-    let store = store(&server, Arc::new(Deaf)).await;
+    let store = store(&server, CONNECTIONS, Arc::new(Deaf)).await;
     let before = settled_memory(&server).await;
     let stopwatch = Stopwatch::start(Some(&server));
     watch(store.as_ref(), COUNT).await;
@@ -150,7 +153,7 @@ async fn operations(arguments: &Arguments, count: usize) -> Table {
 
 async fn timed(count: usize) -> Vec<(&'static str, Taken)> {
     let server = server(AppendOnly::No, &[]).await;
-    let store = store(&server, Arc::new(Deaf)).await;
+    let store = store(&server, CONNECTIONS, Arc::new(Deaf)).await;
     let messages = Messages::of(1024);
     let mut timed = Timed { server: &server, count, done: Vec::new() };
     let first = store.as_ref();
@@ -170,9 +173,9 @@ async fn timed(count: usize) -> Vec<(&'static str, Taken)> {
         .await;
     timed.of("read of three", each(count, async |number| read(first, number, &openings, 0, 3).await)).await;
     timed.of("read of none", each(count, async |number| read(first, number, &openings, 3, 0).await)).await;
-    timed.of("acknowledge one of three", forget(first, &openings, 1)).await;
-    timed.of("acknowledge one of two", forget(first, &openings, 2)).await;
-    timed.of("acknowledge the last", forget(first, &openings, 3)).await;
+    timed.of("acknowledge one of three", forget(first, &openings, 1, 1024)).await;
+    timed.of("acknowledge one of two", forget(first, &openings, 2, 1024)).await;
+    timed.of("acknowledge the last", forget(first, &openings, 3, 1024)).await;
     timed.of("watch", watch(first, count)).await;
     timed.of("append and deliver, the queue being empty", append(&store, count, 1, &messages)).await;
     timed
@@ -183,7 +186,7 @@ async fn timed(count: usize) -> Vec<(&'static str, Taken)> {
             }),
         )
         .await;
-    timed.of("acknowledge the last, again", forget(first, &openings, 4)).await;
+    timed.of("acknowledge the last, again", forget(first, &openings, 4, 1024)).await;
     let mut plain = aside(&server).await;
     let ping = async {
         for _ in 0..count / 500 {
@@ -213,10 +216,10 @@ async fn read(store: &dyn Store, number: usize, openings: &[Opening], after: u64
     }
 }
 
-async fn forget(store: &dyn Store, openings: &[Opening], sequence: u64) {
+async fn forget(store: &dyn Store, openings: &[Opening], sequence: u64, size: usize) {
     let sequence = Sequence::new(sequence).expect("a number");
     let all = openings.iter().enumerate();
-    acknowledge(store, all.map(|(number, opening)| acknowledgement(number, opening, sequence, 1024)).collect()).await;
+    acknowledge(store, all.map(|(number, opening)| acknowledgement(number, opening, sequence, size)).collect()).await;
 }
 
 struct Timed<'a> {
@@ -234,6 +237,32 @@ impl Timed<'_> {
     }
 }
 
+/// What larger envelopes cost.
+async fn sizes(arguments: &Arguments) -> Table {
+    let title = "Redis's CPU by the size of an envelope, in µs";
+    let mut table = Table::new(title, &["envelope", "append and deliver", "read of one", "acknowledge"]);
+    for kib in [1, 2, 4, 16, 64] {
+        let size = kib << 10;
+        let count = (CONTENT / size).min(20_000);
+        let mut rounds = Vec::new();
+        for _ in 0..arguments.rounds {
+            let server = server(AppendOnly::No, &[]).await;
+            let store = store(&server, CONNECTIONS, Arc::new(Deaf)).await;
+            make(store.as_ref(), count, &Bytes::new()).await;
+            watch(store.as_ref(), count).await;
+            let openings = open(store.as_ref(), count).await;
+            let mut timed = Timed { server: &server, count, done: Vec::new() };
+            timed.of("append", append(&store, count, 1, &Messages::of(size))).await;
+            timed.of("read", each(count, async |number| read(store.as_ref(), number, &openings, 0, 1).await)).await;
+            timed.of("acknowledge", forget(store.as_ref(), &openings, 1, size)).await;
+            rounds.push(timed.done);
+        }
+        let least = |place: usize| Figure::of(rounds.iter().map(|round| round[place].1.redis_micros())).least;
+        table.row(vec![json!(format!("{kib} KiB")), json!(least(0)), json!(least(1)), json!(least(2))]);
+    }
+    table
+}
+
 /// Whether smaller nodes cost time: appending to and reading from long queues.
 async fn depth(arguments: &Arguments) -> Table {
     const COUNT: usize = 100;
@@ -244,7 +273,7 @@ async fn depth(arguments: &Arguments) -> Table {
         let mut rounds = Vec::new();
         for _ in 0..arguments.rounds {
             let server = server(AppendOnly::No, &[("stream-node-max-bytes", node_bytes)]).await;
-            let store = store(&server, Arc::new(Deaf)).await;
+            let store = store(&server, CONNECTIONS, Arc::new(Deaf)).await;
             make(store.as_ref(), COUNT, &Bytes::new()).await;
             let openings = open(store.as_ref(), COUNT).await;
             let mut timed = Timed { server: &server, count: COUNT * DEEP, done: Vec::new() };
@@ -253,7 +282,7 @@ async fn depth(arguments: &Arguments) -> Table {
             timed
                 .of("acknowledge", async {
                     for sequence in 1..=DEEP as u64 {
-                        forget(store.as_ref(), &openings, sequence).await;
+                        forget(store.as_ref(), &openings, sequence, 1024).await;
                     }
                 })
                 .await;
@@ -292,7 +321,7 @@ async fn disk() -> Table {
     const COUNT: usize = 20_000;
     let mut table = Table::new("Growth of the append-only file by one, in bytes", &["what", "bytes"]);
     let server = server(AppendOnly::EverySec, &[]).await;
-    let store = store(&server, Arc::new(Deaf)).await;
+    let store = store(&server, CONNECTIONS, Arc::new(Deaf)).await;
     let mut before = info(&server, "aof_current_size").await;
     make(store.as_ref(), COUNT, &Bytes::new()).await;
     let mut row = async |what: &str| {
@@ -307,9 +336,9 @@ async fn disk() -> Table {
     row("append 1 KiB, the queue being empty").await;
     append(&store, COUNT, 1, &Messages::of(1024)).await;
     row("append 1 KiB, one waiting").await;
-    forget(store.as_ref(), &openings, 1).await;
+    forget(store.as_ref(), &openings, 1, 1024).await;
     row("acknowledge one of two").await;
-    forget(store.as_ref(), &openings, 2).await;
+    forget(store.as_ref(), &openings, 2, 1024).await;
     row("acknowledge the last").await;
     table
 }
@@ -324,7 +353,7 @@ async fn expired() -> Table {
     );
     let server = server(AppendOnly::No, &[]).await;
     let clock = Clock::standing_at(Clock::system().now());
-    let store = store_at(&server, clock.clone(), QueueLimits::default(), Arc::new(Deaf)).await;
+    let store = store_at(&server, CONNECTIONS, clock.clone(), Arc::new(Deaf)).await;
     let before = settled_memory(&server).await;
     make(store.as_ref(), COUNT, &Bytes::new()).await;
     let mut plain = aside(&server).await;

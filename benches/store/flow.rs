@@ -41,7 +41,7 @@ async fn of_one_durability(arguments: &Arguments, durability: AppendOnly, table:
     // Each on a server of its own: what one leaves behind is not paid for by the other.
     let (for_bare, for_store) = (server(durability, &[]).await, server(durability, &[]).await);
     let mut floor = Floor::new();
-    let through = Through::redis(&for_store).await;
+    let through = Through::redis(&for_store, arguments.connections).await;
     let alone = Through::nothing().await;
 
     let mut bare = DEPTHS.map(|_| Vec::new());
@@ -92,9 +92,9 @@ pub(crate) struct Through {
 }
 
 impl Through {
-    pub(crate) async fn redis(server: &RedisServer) -> Self {
+    pub(crate) async fn redis(server: &RedisServer, connections: usize) -> Self {
         let owners = Owners::new();
-        let store = store(server, owners.clone()).await;
+        let store = store(server, connections, owners.clone()).await;
         Self::of(store, owners).await
     }
 

@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Vec<Table> {
     let mut summary = Table::new("One caller", &["durability", "figure", "value"]);
     for durability in arguments.durabilities.iter().copied() {
         let (for_bare, for_store) = (server(durability, &[]).await, server(durability, &[]).await);
-        let climber = Climber::new(&for_store).await;
+        let climber = Climber::new(&for_store, arguments.connections).await;
         let mut floor = Floor::new();
         let mut blocking = Vec::new();
         let mut plain = Vec::new();
@@ -133,8 +133,8 @@ struct Climber {
 }
 
 impl Climber {
-    async fn new(server: &RedisServer) -> Self {
-        let store = store(server, Arc::new(Deaf)).await;
+    async fn new(server: &RedisServer, connections: usize) -> Self {
+        let store = store(server, connections, Arc::new(Deaf)).await;
         make(store.as_ref(), MAILBOXES, &Bytes::new()).await;
         let openings = Arc::new(open(store.as_ref(), MAILBOXES).await);
         Self { store, openings, messages: Arc::new(Messages::of(SIZE)) }

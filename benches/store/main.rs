@@ -1,7 +1,7 @@
 //! What the Redis store costs, beside a bare client of the same server.
 //!
 //!     cargo bench --bench store --profile dist -- [MODE …] [--json] [--rounds N] [--seconds S] [--durability D,D …]
-//!                                                  [--callers N] [--mailboxes N] [--kill-rounds N]
+//!                                                  [--callers N] [--connections N] [--mailboxes N] [--kill-rounds N]
 //!
 //! | mode | what |
 //! |---|---|

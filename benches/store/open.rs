@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Vec<Table> {
     let count = arguments.mailboxes;
     let server = server(AppendOnly::No, &[]).await;
     let (owners, missed) = Owners::new(count);
-    let store = store(&server, owners.clone()).await;
+    let store = store(&server, arguments.connections, owners.clone()).await;
     let mut growth = Growth::new(&server, count).await;
 
     growth.of("create", make(store.as_ref(), count, &Bytes::new())).await;

@@ -9,8 +9,8 @@ use futures_util::{StreamExt as _, stream};
 use sealpost::clock::Clock;
 use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
 use sealpost::store::{
-    Acknowledgement, Append, Durability, Envelope, Event, Grant, Incarnation, NewMailbox, Opening, QueueLimits,
-    SessionId, Store, Urgency, Wakes,
+    Acknowledgement, Append, Durability, Envelope, Event, Grant, Incarnation, NewMailbox, Opening, SessionId, Store,
+    Urgency, Wakes,
 };
 use sealpost_core::{Address, DeliveryKeyHash, MessageId, Sequence};
 use sealpost_testkit::{AppendOnly, RedisServer, RedisSettings};
@@ -28,19 +28,20 @@ pub(crate) async fn server(append_only: AppendOnly, more: &[(&str, &str)]) -> Re
     RedisServer::spawn(RedisSettings { append_only, more: more.collect() }).await
 }
 
-pub(crate) async fn store(server: &RedisServer, wakes: Arc<dyn Wakes>) -> Arc<dyn Store> {
-    store_at(server, Clock::system(), QueueLimits::default(), wakes).await
+pub(crate) async fn store(server: &RedisServer, connections: usize, wakes: Arc<dyn Wakes>) -> Arc<dyn Store> {
+    store_at(server, connections, Clock::system(), wakes).await
 }
 
 pub(crate) async fn store_at(
     server: &RedisServer,
+    connections: usize,
     clock: Clock,
-    limits: QueueLimits,
     wakes: Arc<dyn Wakes>,
 ) -> Arc<dyn Store> {
     let url = RedisUrl::parse(&server.url()).expect("a URL");
     // A benchmark of a busy machine should show slowness, not failures.
-    let options = RedisOptions { limits, durability: Durability::Memory, timeout: PATIENCE, ..RedisOptions::new(url) };
+    let options =
+        RedisOptions { connections, durability: Durability::Memory, timeout: PATIENCE, ..RedisOptions::new(url) };
     Arc::new(RedisStore::connect(options, clock, wakes).await.expect("the server will do"))
 }
 
