@@ -39,6 +39,7 @@ independent: tools ## A client in Python, written from the documents alone, agai
 bench: ## What sealing and the stores cost
 	cargo run --release -p sealpost-core --example timing
 	cargo bench --bench first_figures
+	cargo bench --profile dist --bench store
 
 tools: ## Install what the tests need and is missing
 	@scripts/install-tools $(TOOLS) $(BUF_VERSION)
