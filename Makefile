@@ -5,7 +5,7 @@ TOOLS := $(CURDIR)/target/tools
 BUF_VERSION := 1.75.0
 export PATH := $(TOOLS)/venv/bin:$(PATH)
 
-.PHONY: help demo build test lint format vectors independent bench clean tools
+.PHONY: help demo build test chaos lint format vectors independent bench clean tools
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,6 +18,10 @@ build: ## The relay, optimised
 
 test: tools lint vectors independent ## Everything: format, lints, vectors, a foreign client, all tests over both stores
 	scripts/run-tests
+
+chaos: tools ## Every fault ten times over under traffic, with a checker; ends with a table (SEALPOST_CHAOS_ROUNDS=n: n times)
+	@SEALPOST_CHAOS_ROUNDS=$${SEALPOST_CHAOS_ROUNDS:-10} cargo test --test chaos faults:: -- --test-threads=1 --nocapture; \
+	status=$$?; cat $${CARGO_TARGET_DIR:-target}/chaos/summary.md; exit $$status
 
 lint: tools ## Format, clippy, the contract's lint, documents against code
 	cargo fmt --all --check

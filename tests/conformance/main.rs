@@ -1,7 +1,8 @@
 //! One suite that every store must pass.
 //!
 //! [`cases`] holds a test for each promise; [`model`] compares random histories with a plain model. Each runs once for
-//! each store, as a test of its own: `embedded_on_disk::appending::p1_accepted_survives_a_crash`.
+//! each store, as a test of its own: `embedded_on_disk::appending::p1_accepted_survives_a_crash`; over Sentinel and over a
+//! Cluster all of them are one test.
 #![allow(
     missing_docs,
     clippy::expect_used,
@@ -18,6 +19,7 @@ mod model;
 mod recording;
 mod redis;
 mod scene;
+mod topologies;
 
 /// Makes a test of each case for each store.
 macro_rules! conformance {
@@ -25,6 +27,17 @@ macro_rules! conformance {
         conformance!(@store embedded_on_disk, crate::embedded::OnDisk, $($group { $($case,)+ })+);
         conformance!(@store embedded_in_memory, crate::embedded::InMemory, $($group { $($case,)+ })+);
         conformance!(@store redis_server, crate::redis::OnServer, $($group { $($case,)+ })+);
+        conformance!(@topology redis_sentinel, sealpost_testkit::RedisSentinel, $($group { $($case,)+ })+);
+        conformance!(@topology redis_cluster, sealpost_testkit::RedisCluster, $($group { $($case,)+ })+);
+    };
+    (@topology $test:ident, $topology:ty, $($group:ident { $($case:ident,)+ })+) => {
+        #[test]
+        fn $test() {
+            topologies::all::<$topology>(&[$($((
+                concat!(stringify!($group), "::", stringify!($case)),
+                |runtime| runtime.block_on(cases::$group::$case::<topologies::Over<$topology>>()),
+            ),)+)+]);
+        }
     };
     (@store $store:ident, $fixture:ty, $($group:ident { $($case:ident,)+ })+) => {
         mod $store {

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use redis::{FromRedisValue, Value};
 use tokio::sync::Mutex;
 
+use super::listener::Home;
 use super::node::{Server, Shared};
 use super::slots::SLOTS;
 use super::startup::ConnectError;
@@ -30,6 +31,20 @@ pub(super) struct Layout {
     pub(super) nodes: Vec<Endpoint>,
     /// For each slot its place among the nodes; `None` if the first one serves all.
     pub(super) slots: Option<Vec<Option<u16>>>,
+}
+
+impl Layout {
+    /// What the node at this place serves.
+    pub(super) fn home_of(&self, place: usize) -> Home {
+        let place = u16::try_from(place).ok();
+        match &self.slots {
+            None => Home::All,
+            Some(slots) => (0..SLOTS)
+                .zip(slots)
+                .find(|(_, owner)| **owner == place)
+                .map_or(Home::Nothing, |(slot, _)| Home::Slot(slot)),
+        }
+    }
 }
 
 /// Sentinels and the service that they are asked for.

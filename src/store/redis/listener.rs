@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,13 +18,24 @@ use tracing::{info, warn};
 use super::breaker::pause;
 use super::node::{self, NodeId, Shared, refusal, server_error};
 use super::wire::{DialError, Endpoint, Fault, Hear, Link};
-use super::{events, keys, slots};
+use super::{events, keys};
 use crate::store::{Event, StoreError, Wakes};
 
 /// A handle to the task, which ends when this is gone.
 pub(super) struct Listener {
     orders: mpsc::UnboundedSender<Order>,
     canary: Arc<Canary>,
+}
+
+/// Which slots a node serves, as far as its canary must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    /// All of them.
+    All,
+    /// This one, among others.
+    Slot(u16),
+    /// None yet.
+    Nothing,
 }
 
 /// What the task is told.
@@ -57,7 +68,13 @@ const BATCH: usize = 512;
 const SIZE: usize = 80;
 
 impl Listener {
-    pub(super) fn start(id: NodeId, at: Endpoint, run: String, slot: Arc<AtomicU32>, shared: Arc<Shared>) -> Self {
+    pub(super) fn start(
+        id: NodeId,
+        at: Endpoint,
+        run: String,
+        home: watch::Receiver<Home>,
+        shared: Arc<Shared>,
+    ) -> Self {
         let canary = Arc::new(Canary {
             channel: Mutex::default(),
             sent: AtomicU64::new(0),
@@ -69,7 +86,7 @@ impl Listener {
         let ear = Arc::new(Ear { wakes: shared.wakes.clone(), canary: canary.clone(), asked: Mutex::default(), lost });
         let (canary_of_task, lost) = (canary.clone(), Vec::new());
         tokio::spawn(
-            Task { id, at, run, slot, shared, canary: canary_of_task, ear, orders: inbox, losses, lost }.run(),
+            Task { id, at, run, home, shared, canary: canary_of_task, ear, orders: inbox, losses, lost }.run(),
         );
         Self { orders, canary }
     }
@@ -149,7 +166,7 @@ struct Task {
     id: NodeId,
     at: Endpoint,
     run: String,
-    slot: Arc<AtomicU32>,
+    home: watch::Receiver<Home>,
     shared: Arc<Shared>,
     canary: Arc<Canary>,
     ear: Arc<Ear>,
@@ -178,7 +195,6 @@ impl Task {
                         info!("the wake path is whole again");
                     }
                     failures = 0;
-                    self.canary.listening.send_replace(true);
                     let end = self.serve(&link).await;
                     self.canary.listening.send_replace(false);
                     match end {
@@ -200,13 +216,14 @@ impl Task {
 
     /// Connects, and subscribes to all that is assigned to the node.
     async fn connect(&mut self) -> Result<Link, DialError> {
+        self.canary.listening.send_replace(false);
         self.ear.asked.lock().clear();
         self.lost.clear();
         let link = node::connect(&self.shared, &self.at, &self.run, None, Some(self.ear.clone())).await?;
-        self.subscribe_canary(&link).await?;
         for batch in self.shared.watched.all_at(self.id).chunks(BATCH) {
             self.resubscribe(&link, batch).await?;
         }
+        self.subscribe_canary(&link).await?;
         Ok(link)
     }
 
@@ -218,6 +235,7 @@ impl Task {
                 tokio::select! {
                     biased;
                     () = link.over() => return End::Broken,
+                    Ok(()) = self.home.changed() => self.subscribe_canary(link).await,
                     _ = self.losses.recv_many(&mut self.lost, BATCH) => Ok(()),
                     taken = self.orders.recv_many(&mut orders, BATCH) => match taken {
                         0 => return End::Dropped,
@@ -285,7 +303,10 @@ impl Task {
             match lost {
                 Lost::Mailbox(address) if self.shared.watched.is_at(&address, self.id) => addresses.push(address),
                 Lost::Mailbox(_) => {}
-                Lost::Canary => canary = true,
+                Lost::Canary => {
+                    self.canary.listening.send_replace(false);
+                    canary = true;
+                }
             }
         }
         if canary {
@@ -317,17 +338,28 @@ impl Task {
     }
 
     async fn subscribe_canary(&mut self, link: &Link) -> Result<(), Fault> {
-        let slot = self.slot.load(Ordering::Relaxed);
+        let home = *self.home.borrow_and_update();
+        if *self.canary.listening.borrow() {
+            return Ok(());
+        }
         let mut name: [u8; 16] = rand::random();
-        // One in 16,384 is in that slot. Where one server has them all, any will do.
-        while u32::from(slots::SLOTS) > slot && u32::from(keys::slot_of_canary(&name)) != slot {
-            name = rand::random();
+        match home {
+            Home::All => {}
+            // One in 16,384 is in that slot.
+            Home::Slot(slot) => {
+                while keys::slot_of_canary(&name) != slot {
+                    name = rand::random();
+                }
+            }
+            Home::Nothing => return Ok(()),
         }
         let channel = keys::canary(&name);
         channel.clone_into(&mut self.canary.channel.lock());
-        if server_error(&link.ask(&["SSUBSCRIBE", &channel]).await?).is_some() {
+        let refused = server_error(&link.ask(&["SSUBSCRIBE", &channel]).await?).is_some();
+        if refused {
             self.lost.push(Lost::Canary);
         }
+        self.canary.listening.send_replace(!refused);
         Ok(())
     }
 

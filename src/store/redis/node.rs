@@ -4,15 +4,15 @@
 //! checks that the server is still the same run, and a primary.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use redis::{FromRedisValue, ServerError, ServerErrorKind, Value};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::breaker::Breaker;
-use super::listener::Listener;
+use super::listener::{Home, Listener};
 use super::scripts::Scripts;
 use super::topology::Nudge;
 use super::wake_path::Watched;
@@ -45,8 +45,7 @@ pub(super) struct Node {
     /// Reads that may be under way, so that a thousand mailboxes that read again leave room for what is live.
     pub(super) reads: Semaphore,
     pub(super) listener: Listener,
-    /// One of the slots that it serves, for its canary; none, if it serves all.
-    slot: Arc<AtomicU32>,
+    home: watch::Sender<Home>,
 }
 
 /// Tells nodes apart.
@@ -71,10 +70,10 @@ pub(super) struct Server {
 
 impl Node {
     /// For a server that was asked who it is. Connections are made when they are needed.
-    pub(super) fn new(at: Endpoint, server: &Server, shared: Arc<Shared>) -> Arc<Self> {
+    pub(super) fn new(at: Endpoint, server: &Server, home: Home, shared: Arc<Shared>) -> Arc<Self> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = NodeId(IDS.fetch_add(1, Ordering::Relaxed));
-        let slot = Arc::new(AtomicU32::new(u32::MAX));
+        let home = watch::Sender::new(home);
         let lanes = |count| (0..count).map(|_| Lane::default()).collect();
         let confirmed = if shared.confirm.is_some() { lanes(shared.connections) } else { Vec::new() };
         Arc::new(Self {
@@ -85,8 +84,8 @@ impl Node {
             confirmed,
             breaker: Breaker::default(),
             reads: Semaphore::new(READS),
-            listener: Listener::start(id, at, server.run.clone(), slot.clone(), shared.clone()),
-            slot,
+            listener: Listener::start(id, at, server.run.clone(), home.subscribe(), shared.clone()),
+            home,
             shared,
         })
     }
@@ -98,7 +97,7 @@ impl Node {
 
     /// It serves this slot, among others.
     pub(super) fn serves(&self, slot: u16) {
-        self.slot.store(u32::from(slot), Ordering::Relaxed);
+        self.home.send_if_modified(|home| std::mem::replace(home, Home::Slot(slot)) == Home::Nothing);
     }
 
     /// Commands with the same one of these go over the same connection, in their order.

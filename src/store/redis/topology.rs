@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::breaker::pause;
 use super::discovery::{Discovery, Layout};
+use super::listener::Home;
 use super::node::{self, Node, NodeId, Shared};
 use super::slots::SLOTS;
 use super::startup::{self, ConnectError, Promise};
@@ -199,7 +200,8 @@ impl Keeper {
     async fn look(&mut self, first: bool) -> Result<(), ConnectError> {
         let old = self.view.load_full();
         let layout = self.discovery.discover(&self.shared, &old).await?;
-        let found = join_all(layout.nodes.iter().map(|at| self.meet(at, &old))).await;
+        let met = layout.nodes.iter().enumerate().map(|(place, at)| self.meet(at, layout.home_of(place), &old));
+        let found = join_all(met).await;
         let mut nodes = Vec::with_capacity(found.len());
         let mut failed = None;
         for outcome in found {
@@ -226,7 +228,7 @@ impl Keeper {
     }
 
     /// The node that is there: the known one if it is still the same, else a new one.
-    async fn meet(&self, at: &Endpoint, old: &View) -> Result<Arc<Node>, ConnectError> {
+    async fn meet(&self, at: &Endpoint, home: Home, old: &View) -> Result<Arc<Node>, ConnectError> {
         let known = old.node_at(at);
         if let Some(node) = known
             && node.call(0, false, 16, |out| out.words(&["PING"])).await.is_ok()
@@ -239,7 +241,7 @@ impl Keeper {
         startup::check(&link, &server, &self.promise, known.is_none() && old.shards.is_empty()).await?;
         match known {
             Some(node) if node.run() == server.run => Ok(node.clone()),
-            _ => Ok(Node::new(at.clone(), &server, self.shared.clone())),
+            _ => Ok(Node::new(at.clone(), &server, home, self.shared.clone())),
         }
     }
 
@@ -250,7 +252,7 @@ impl Keeper {
         hints.retain(|at| new.node_at(at).is_none());
         hints.dedup();
         hints.truncate(HINTS);
-        join_all(hints.iter().map(|at| self.meet(at, old))).await.into_iter().flatten().collect()
+        join_all(hints.iter().map(|at| self.meet(at, Home::Nothing, old))).await.into_iter().flatten().collect()
     }
 
     fn merge(&mut self, old: &View, layout: &Layout, nodes: &[Option<Arc<Node>>]) -> View {
