@@ -9,6 +9,7 @@ pub(crate) enum Mode {
     Ladder,
     Open,
     Costs,
+    Hours,
 }
 
 pub(crate) struct Arguments {
@@ -50,6 +51,7 @@ impl Arguments {
                 "ladder" => asked.modes.push(Mode::Ladder),
                 "open" => asked.modes.push(Mode::Open),
                 "costs" => asked.modes.push(Mode::Costs),
+                "hours" => asked.modes.push(Mode::Hours),
                 "--json" => asked.json = true,
                 "--rounds" => asked.rounds = value().parse().expect("a number of rounds"),
                 "--seconds" => asked.round = Duration::from_secs_f64(value().parse().expect("seconds")),

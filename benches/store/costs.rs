@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealpost::clock::Clock;
-use sealpost::store::{Append, Opening, Read, ReadRequest, Store};
-use sealpost_core::Sequence;
+use sealpost::store::{Append, Grant, MailboxChange, NonceMark, Opening, Read, ReadRequest, Store};
+use sealpost_core::{DeliveryKeyHash, Sequence, VoucherId};
 use sealpost_testkit::{AppendOnly, RedisServer};
 use serde_json::json;
 
@@ -33,7 +33,7 @@ const TIMED: usize = 50_000;
 pub(crate) async fn run(arguments: &Arguments) -> Vec<Table> {
     vec![
         memory().await,
-        channels().await,
+        others().await,
         operations(arguments, TIMED).await,
         sizes(arguments).await,
         depth(arguments).await,
@@ -122,17 +122,39 @@ async fn settled_memory(server: &RedisServer) -> u64 {
     least
 }
 
-async fn channels() -> Table {
+/// What there is one of for each delivery key, open mailbox, proof and voucher.
+async fn others() -> Table {
     const COUNT: usize = 100_000;
+    let mut table = Table::new("Growth of Redis's used_memory by one of 100,000, in bytes", &["what", "bytes"]);
     let server = server(AppendOnly::No, &[]).await;
     let store = store(&server, CONNECTIONS, Arc::new(Deaf)).await;
-    let before = settled_memory(&server).await;
-    let stopwatch = Stopwatch::start(Some(&server));
+    let mut before = settled_memory(&server).await;
+    let mut row = async |what: &str, count: usize| {
+        let after = settled_memory(&server).await;
+        table.row(vec![json!(what), json!(((after as f64 - before as f64) / count as f64).round())]);
+        before = after;
+    };
     watch(store.as_ref(), COUNT).await;
-    let taken = stopwatch.stop(COUNT as u64);
-    let growth = settled_memory(&server).await as f64 - before as f64;
-    let mut table = Table::new(format!("One of {COUNT} watched mailboxes"), &["Redis bytes", "Redis µs"]);
-    table.row(vec![json!((growth / COUNT as f64).round()), json!(taken.redis_micros())]);
+    row("subscription of an open mailbox", COUNT).await;
+    let hour = Clock::system().now().hour();
+    each(COUNT, async |_| store.remember_nonce(NonceMark { hour, hash: rand::random() }).await.expect("new")).await;
+    row("nonce, all of one hour", COUNT).await;
+    each(COUNT, async |number| {
+        let id = VoucherId::from_bytes((number as u128).to_be_bytes());
+        store.redeem_voucher(id, hour.saturating_add(24), address(number)).await.expect("not spent yet")
+    })
+    .await;
+    row("spent voucher", COUNT).await;
+    make(store.as_ref(), MAILBOXES, &Bytes::new()).await;
+    row("mailbox with one delivery key", MAILBOXES).await;
+    each(MAILBOXES, async |number| {
+        let grant =
+            |key: u8| Grant { key: DeliveryKeyHash::try_from([key; 32].as_slice()).expect("32 bytes"), expires: None };
+        let change = MailboxChange { grants: Some((0..16).map(grant).collect()), card: None };
+        store.update(address(number), change).await.expect("it is changed")
+    })
+    .await;
+    row("fifteen delivery keys more", MAILBOXES).await;
     table
 }
 

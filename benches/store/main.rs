@@ -9,6 +9,7 @@
 //! | `ladder` | 1 to 4096 callers with one append each at a time: rate and latency; beside them a bare round trip |
 //! | `open` | many open mailboxes: memory, time to open, and what a lost wake path costs live traffic |
 //! | `costs` | what a mailbox takes of Redis's memory and disk, and an operation of its CPU: the tables of `docs/capacity.md` |
+//! | `hours` | what other clients feel when many queues expire at the start of an hour |
 //!
 //! Without a mode: `flow` and `ladder`. CPU times are of whole processes, from the kernel; on a machine that others use
 //! too they say more than rates do. Of several rounds, taken in turn, the best is shown and the worst beside it.
@@ -26,6 +27,7 @@ mod arguments;
 mod bare;
 mod costs;
 mod flow;
+mod hours;
 mod ladder;
 mod measure;
 mod nothing;
@@ -53,6 +55,7 @@ async fn main() {
             Mode::Ladder => ladder::run(&arguments).await,
             Mode::Open => open::run(&arguments).await,
             Mode::Costs => costs::run(&arguments).await,
+            Mode::Hours => hours::run().await,
         };
         if !arguments.json {
             made.iter().for_each(table::Table::print);
