@@ -80,7 +80,7 @@ impl Store for Nothing {
         ready(Ok(Read::Page(Page { entries: Vec::new(), end: Some(Sequence::NONE) })))
     }
 
-    fn acknowledge(&self, _: Vec<Acknowledgement>) -> StoreFuture<'_, Result<(), StoreError>> {
+    fn acknowledge<'a>(&'a self, _: &'a [Acknowledgement]) -> StoreFuture<'a, Result<(), StoreError>> {
         ready(Ok(()))
     }
 

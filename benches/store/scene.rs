@@ -25,7 +25,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) async fn server(append_only: AppendOnly, more: &[(&str, &str)]) -> RedisServer {
     let steady = ("auto-aof-rewrite-percentage", "0");
     let more = more.iter().chain([&steady]).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    RedisServer::spawn(RedisSettings { append_only, more: more.collect() }).await
+    RedisServer::spawn(RedisSettings { append_only, more: more.collect(), ..RedisSettings::default() }).await
 }
 
 pub(crate) async fn store(server: &RedisServer, connections: usize, wakes: Arc<dyn Wakes>) -> Arc<dyn Store> {
@@ -145,12 +145,7 @@ pub(crate) fn acknowledgement(mailbox: usize, opening: &Opening, sequence: Seque
 
 /// Forgets envelopes, in batches as `delivery/acknowledger.rs` makes them.
 pub(crate) async fn acknowledge(store: &dyn Store, all: Vec<Acknowledgement>) {
-    let mut all = all.into_iter();
-    loop {
-        let batch: Vec<_> = all.by_ref().take(ACKNOWLEDGED_TOGETHER).collect();
-        if batch.is_empty() {
-            return;
-        }
+    for batch in all.chunks(ACKNOWLEDGED_TOGETHER) {
         store.acknowledge(batch).await.expect("they are forgotten");
     }
 }
@@ -185,8 +180,8 @@ impl Owners {
             let mut batch = Vec::with_capacity(ACKNOWLEDGED_TOGETHER);
             while queue.recv_many(&mut batch, ACKNOWLEDGED_TOGETHER).await > 0 {
                 let count = batch.len() as u64;
-                let full = std::mem::replace(&mut batch, Vec::with_capacity(ACKNOWLEDGED_TOGETHER));
-                store.acknowledge(full).await.expect("they are forgotten");
+                store.acknowledge(&batch).await.expect("they are forgotten");
+                batch.clear();
                 acknowledged.send_modify(|so_far| *so_far += count);
             }
         });
