@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use sealpost_core::Address;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -83,7 +82,13 @@ impl Listener {
         });
         let (orders, inbox) = mpsc::unbounded_channel();
         let (lost, losses) = mpsc::unbounded_channel();
-        let ear = Arc::new(Ear { wakes: shared.wakes.clone(), canary: canary.clone(), asked: Mutex::default(), lost });
+        let ear = Arc::new(Ear {
+            wakes: shared.wakes.clone(),
+            reader: Mutex::default(),
+            canary: canary.clone(),
+            asked: Mutex::default(),
+            lost,
+        });
         let (canary_of_task, lost) = (canary.clone(), Vec::new());
         tokio::spawn(
             Task { id, at, run, home, shared, canary: canary_of_task, ear, orders: inbox, losses, lost }.run(),
@@ -116,6 +121,7 @@ impl Listener {
 /// What hears the connection.
 struct Ear {
     wakes: Arc<dyn Wakes>,
+    reader: Mutex<events::Reader>,
     canary: Arc<Canary>,
     /// Mailboxes whose subscription was asked to end, in order.
     asked: Mutex<VecDeque<Address>>,
@@ -133,8 +139,8 @@ enum Lost {
 impl Hear for Ear {
     fn published(&self, channel: &[u8], payload: &[u8]) {
         if let Some(address) = keys::address_of_channel(channel) {
-            // What is none of ours is passed over: the channel is only a hint. The copy holds on to nothing but itself.
-            if let Some(event) = events::decode(Bytes::copy_from_slice(payload)) {
+            let event = self.reader.lock().hear(address, payload);
+            if let Some(event) = event {
                 self.wakes.wake(&address, event);
             }
         } else if let Ok(number) = payload.try_into().map(u64::from_be_bytes)
@@ -217,6 +223,7 @@ impl Task {
     /// Connects, and subscribes to all that is assigned to the node.
     async fn connect(&mut self) -> Result<Link, DialError> {
         self.canary.listening.send_replace(false);
+        *self.ear.reader.lock() = events::Reader::default();
         self.ear.asked.lock().clear();
         self.lost.clear();
         let link = node::connect(&self.shared, &self.at, &self.run, None, Some(self.ear.clone())).await?;

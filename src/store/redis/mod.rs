@@ -74,7 +74,7 @@ impl RedisStore {
         let nudge = Nudge::default();
         let shared = Arc::new(Shared {
             dialer: dialer()?.with_login(url.user.as_deref(), url.password.as_deref(), url.database),
-            scripts: Scripts::new(),
+            scripts: Scripts::new(&limits),
             connections: options.connections.max(1),
             confirm: match options.durability {
                 Durability::Replicas(replicas) => {
@@ -116,18 +116,16 @@ impl RedisStore {
     }
 
     async fn append_batch(&self, batch: Vec<Append>) -> Vec<Result<Sequence, AppendError>> {
-        let (limits, hour, scripts) = (&self.limits, self.hour(), &self.shared.scripts);
+        let (hour, scripts) = (self.hour(), &self.shared.scripts);
         if let [_] = batch.as_slice() {
-            let command = AppendCommand { scripts, limits, hour, batch: &batch, members: &[0] };
+            let command = AppendCommand { scripts, hour, batch: &batch, members: &[0] };
             let answer = self.router.run(&command).await.map(Answer::value);
             return vec![answer.map_err(AppendError::from).and_then(replies::appended)];
         }
         let (places, ranges) = by_mailbox(&batch);
         let commands: Vec<_> = ranges
             .into_iter()
-            .filter_map(|range| {
-                Some(AppendCommand { scripts, limits, hour, batch: &batch, members: places.get(range)? })
-            })
+            .filter_map(|range| Some(AppendCommand { scripts, hour, batch: &batch, members: places.get(range)? }))
             .collect();
         let mut results: Vec<_> = batch.iter().map(|_| Err(AppendError::Store(StoreError::TimedOut))).collect();
         for (command, answer) in commands.iter().zip(self.router.run_all(&commands).await) {
@@ -162,9 +160,9 @@ impl RedisStore {
         let address = &request.address;
         loop {
             let command = self.script(address, Keys::MailboxAndQueue, |out, keys| {
-                let arguments = 3 + request.sequences.len();
+                let arguments = 2 + request.sequences.len();
                 let out = self.shared.scripts.acknowledge_by_session.call(out, keys, arguments);
-                out.arg(keys::channel(address)).arg(mark::of_session(&request.session)).number(request.up_to.get());
+                out.arg(mark::of_session(&request.session)).number(request.up_to.get());
                 for sequence in &request.sequences {
                     out.number(sequence.get());
                 }
@@ -268,7 +266,7 @@ impl Store for RedisStore {
     fn delete(&self, address: Address) -> StoreFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             let command = self.script(&address, Keys::All, |out, keys| {
-                self.shared.scripts.delete.call(out, keys, 1).arg(keys::channel(&address));
+                self.shared.scripts.delete.call(out, keys, 0);
             });
             Ok(replies::integer(self.run(command.confirmed()).await?)? == 1)
         })
@@ -310,9 +308,8 @@ impl Store for RedisStore {
     ) -> StoreFuture<'_, Result<Option<super::Opening>, StoreError>> {
         Box::pin(async move {
             let command = self.script(&address, Keys::All, |out, keys| {
-                let out = self.shared.scripts.open.call(out, keys, 4);
-                out.arg(keys::channel(&address)).arg(mark::of_session(&session));
-                out.number(self.hour().0).number(self.reclaimed_at());
+                let out = self.shared.scripts.open.call(out, keys, 3);
+                out.arg(mark::of_session(&session)).number(self.hour().0).number(self.reclaimed_at());
             });
             match self.router.run(&command.repeatable()).await? {
                 Answer::Said(value, epoch) => replies::opened(value, epoch),

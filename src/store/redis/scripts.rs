@@ -6,6 +6,7 @@
 use redis::Script as RedisScript;
 
 use super::wire::Out;
+use crate::store::QueueLimits;
 
 /// A script with its digest.
 pub(super) struct Script {
@@ -14,9 +15,9 @@ pub(super) struct Script {
 }
 
 impl Script {
-    fn new(script: &str) -> Self {
+    fn new(script: &str, constants: &str) -> Self {
         let (flags, body) = script.split_once('\n').unwrap_or((script, ""));
-        let source = format!("{flags}\n{}{body}", include_str!("scripts/common.lua"));
+        let source = format!("{flags}\n{constants}{}{body}", include_str!("scripts/common.lua"));
         let digest = RedisScript::new(&source).get_hash().to_owned();
         Self { source, digest }
     }
@@ -42,6 +43,14 @@ impl Script {
     }
 }
 
+fn constants(limits: &QueueLimits) -> String {
+    let QueueLimits { max_messages, max_bytes, message_ttl_hours, idle_ttl_hours: _, retry_window } = limits;
+    format!(
+        "local MOST_MESSAGES, MOST_BYTES, TTL_HOURS, RETRY_WINDOW = {max_messages}, {max_bytes}, {message_ttl_hours}, \
+         {retry_window}\n"
+    )
+}
+
 /// Names the scripts once.
 macro_rules! scripts {
     ($($name:ident),+ $(,)?) => {
@@ -51,8 +60,10 @@ macro_rules! scripts {
         }
 
         impl Scripts {
-            pub(super) fn new() -> Self {
-                Self { $($name: Script::new(include_str!(concat!("scripts/", stringify!($name), ".lua"))),)+ }
+            /// For an installation with these limits, which stand in the scripts: an argument of each call would cost.
+            pub(super) fn new(limits: &QueueLimits) -> Self {
+                let constants = constants(limits);
+                Self { $($name: Script::new(include_str!(concat!("scripts/", stringify!($name), ".lua")), &constants),)+ }
             }
 
             /// Every script, to be loaded into a server.

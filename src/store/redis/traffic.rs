@@ -14,7 +14,6 @@ use crate::store::{Acknowledgement, Append, Entry, Epoch, QueueLimits};
 /// none is.
 pub(super) struct AppendCommand<'a> {
     pub(super) scripts: &'a Scripts,
-    pub(super) limits: &'a QueueLimits,
     pub(super) hour: Hour,
     pub(super) batch: &'a [Append],
     /// Places in the batch.
@@ -52,18 +51,8 @@ impl Command for AppendCommand<'_> {
 
     fn write(&self, again: bool, out: &mut Out<'_>) {
         let address = self.address();
-        let expires = Hour(self.hour.0.saturating_add(self.limits.message_ttl_hours).saturating_add(1));
         let keys = [&keys::mailbox(&address)[..], &keys::queue(&address)];
-        self.scripts
-            .append
-            .call(out, &keys, 7 + 3 * self.members.len())
-            .arg(keys::channel(&address))
-            .number(self.hour.0)
-            .number(self.limits.max_messages)
-            .number(self.limits.max_bytes)
-            .number(expires.start().as_secs())
-            .number(self.limits.retry_window)
-            .number(oldest(self.hour, self.limits).0);
+        self.scripts.append.call(out, &keys, 1 + 3 * self.members.len()).number(self.hour.0);
         for append in self.appends() {
             let mode = match append {
                 Append { ephemeral: true, .. } => "e",

@@ -7,11 +7,5 @@ while i < #ARGV do
   freed = freed + tonumber(ARGV[i]) * redis.call('XDEL', KEYS[2], unpack(ARGV, i + 2, i + 1 + many))
   i = i + 2 + many
 end
-if freed == 0 then return 1 end
-if redis.call('XLEN', KEYS[2]) == 0 then
-  redis.call('DEL', KEYS[2])
-  redis.call('HSET', KEYS[1], 'b', '0')
-else
-  redis.call('HINCRBY', KEYS[1], 'b', -freed)
-end
+settle(KEYS[1], KEYS[2], freed)
 return 1

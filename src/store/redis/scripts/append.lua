@@ -1,23 +1,22 @@
 #!lua
--- KEYS m q; ARGV: channel, hour, most messages, most bytes, when the queue expires, retry window, oldest hour that has not
--- expired; then for each envelope: key field, mode (n new, r retried, e ephemeral), entry.
+-- KEYS m q; ARGV: hour, then for each envelope: key field, mode (n new, r retried, e ephemeral), entry.
+-- MOST_MESSAGES, MOST_BYTES, TTL_HOURS and RETRY_WINDOW stand before this.
 -- Returns for each its sequence; 0 for an ephemeral one; -1 refused; -2 full. One alone is no list.
-local m, q, channel, hour = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
-local most, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
-local key = ARGV[8]
+--
+-- Redis's Lua touches every byte of every string that it makes, so none is made of an envelope: what is published is
+-- announced, and follows.
+local m, q, hour = KEYS[1], KEYS[2], ARGV[1]
+local w = channel_of(m)
+local key = ARGV[2]
 local known = redis.call('HMGET', m, key, 'n', 'b', 'h')
-local ends, last = tonumber(known[1] or '-1'), tonumber(known[2])
-local count, bytes, waited, appended
-
-local function drop(limit)
-  local dropped, freed = drop_expired(m, q, tonumber(ARGV[7]), limit)
-  count, bytes = count - dropped, bytes - freed
-end
+local ends, last, bytes, latest = known[1], known[2], known[3], known[4]
+-- How many wait, once that matters; how many did before.
+local count, before
 
 -- The sequence of an entry with this one's message id, among the last few.
 local function find(entry)
   local id = string.sub(entry, 6, 21)
-  local from, left = '+', tonumber(ARGV[6])
+  local from, left = '+', RETRY_WINDOW
   while left > 0 do
     local tail = redis.call('XREVRANGE', q, from, '-', 'COUNT', math.min(left, 8))
     if #tail == 0 then return nil end
@@ -29,49 +28,56 @@ local function find(entry)
   end
 end
 
-local function append(mode, entry)
-  if ends ~= 0 and ends <= tonumber(hour) then return -1 end
-  if mode == 'e' then
-    redis.call('SPUBLISH', channel, '\2' .. entry)
-    return 0
-  end
-  if mode == 'r' then
-    local found = find(entry)
-    if found then
-      -- A write, so that whoever waits for replicas now waits for this entry too.
-      redis.call('HSET', m, 'h', appended and hour or known[4])
-      return found
-    end
-  end
-  if not count then
-    count = redis.call('XLEN', q)
-    bytes = count > 0 and tonumber(known[3]) or 0
-    waited = count > 0
-    -- Once an hour what has expired goes, so that a mailbox that nobody opens does not grow by it.
-    if waited and known[4] ~= hour then drop(64) end
-  end
-  local size = #entry - HEADER
-  if count >= most or bytes + size > most_bytes then
-    drop(math.huge)
-    if count >= most or bytes + size > most_bytes then return -2 end
-  end
-  count, bytes, last, appended = count + 1, bytes + size, last + 1, true
-  redis.call('XADD', q, '0-' .. number(last), 'e', entry)
-  redis.call('SPUBLISH', channel, '\1' .. struct.pack('>I8', last) .. entry)
-  return last
+local function drop(most)
+  local dropped, freed = drop_expired(m, q, hour - TTL_HOURS, most)
+  count, bytes = count - dropped, bytes - freed
 end
 
 local answers = {}
-for i = 8, #ARGV, 3 do
+for i = 2, #ARGV, 3 do
+  local mode, entry = ARGV[i + 1], ARGV[i + 2]
+  local answer
   if ARGV[i] ~= key then
     key = ARGV[i]
-    ends = tonumber(redis.call('HGET', m, key) or '-1')
+    ends = redis.call('HGET', m, key)
   end
-  answers[#answers + 1] = append(ARGV[i + 1], ARGV[i + 2])
+  if ends ~= '0' and (not ends or tonumber(ends) <= tonumber(hour)) then
+    answer = -1
+  elseif mode == 'e' then
+    redis.call('SPUBLISH', w, '\2')
+    redis.call('SPUBLISH', w, entry)
+    answer = 0
+  elseif mode == 'r' then
+    answer = find(entry)
+    -- A write, so that whoever waits for replicas now waits for that entry too.
+    if answer then redis.call('HSET', m, 'h', before and hour or latest) end
+  end
+  if not answer then
+    if not count then
+      count = redis.call('XLEN', q)
+      before = count
+      if count == 0 then bytes = 0 end
+      -- Once an hour what has expired goes, so that a mailbox that nobody opens does not grow by it.
+      if count > 0 and latest ~= hour then drop(64) end
+    end
+    local size = #entry - HEADER
+    if count >= MOST_MESSAGES or bytes + size > MOST_BYTES then drop(math.huge) end
+    if count >= MOST_MESSAGES or bytes + size > MOST_BYTES then
+      answer = -2
+    else
+      answer = last + 1
+      local text = number(answer)
+      redis.call('XADD', q, '0-' .. text, 'e', entry)
+      redis.call('SPUBLISH', w, '\1' .. struct.pack('>I8', answer))
+      redis.call('SPUBLISH', w, entry)
+      count, bytes, last = count + 1, bytes + size, answer
+    end
+  end
+  answers[#answers + 1] = answer
 end
-if appended then
+if last ~= known[2] then
   redis.call('HSET', m, 'n', number(last), 'b', number(bytes), 'h', hour)
-  if not waited or known[4] ~= hour then redis.call('EXPIREAT', q, ARGV[5]) end
+  if before == 0 or latest ~= hour then redis.call('EXPIREAT', q, number((hour + TTL_HOURS + 1) * 3600)) end
 end
 if #answers == 1 then return answers[1] end
 return answers

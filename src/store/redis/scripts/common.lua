@@ -6,17 +6,17 @@ local HEADER = 21
 
 local function size_of(entry) return #entry[2][2] - HEADER end
 local function hour_of(entry) return (struct.unpack('>I4', entry[2][2], 2)) end
-local function number(n) return string.format('%.0f', n) end
+local function number(n) return string.format('%d', n) end
+local function channel_of(m) return 'w' .. string.sub(m, 2) end
 
--- Takes freed bytes off the books, and an empty stream off the server.
+-- Takes freed bytes off the books of a mailbox that there is, and an empty stream off the server.
 local function settle(m, q, freed)
   if freed == 0 then return end
-  local known = redis.call('EXISTS', m) == 1
   if redis.call('XLEN', q) == 0 then
     redis.call('DEL', q)
-    if known then redis.call('HSET', m, 'b', 0) end
-  elseif known then
-    redis.call('HINCRBY', m, 'b', -freed)
+    redis.call('HSET', m, 'b', '0')
+  else
+    redis.call('HINCRBY', m, 'b', number(-freed))
   end
 end
 
