@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cluster_nodes::{Node, SLOTS, parse};
+use crate::redis_server::streams_to;
 use crate::redis_settings::{Role, url_of};
 use crate::{RedisServer, RedisSettings, Reply, eventually};
 
@@ -382,11 +383,10 @@ impl RedisCluster {
             let role = server.command(&["ROLE"]).await.ok()?;
             match &node.replica_of {
                 None => {
-                    // It lists replicas whose copy is complete.
                     let replicas = nodes.iter().filter(|other| other.replica_of.as_ref() == Some(&node.id)).count();
                     let shard = self.members[index].shard;
                     let expected = self.present().filter(|other| self.members[*other].shard == shard).count() - 1;
-                    (replicas == expected && role.items().get(2)?.items().len() == replicas).then_some(())?;
+                    (replicas == expected && streams_to(&role) == Some(replicas)).then_some(())?;
                 }
                 Some(primary) => {
                     let port = self.node(self.index_of(primary)?).ports().told();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::redis_server::streams_to;
 use crate::redis_settings::{Role, url_of};
 use crate::{RedisServer, RedisSettings, Reply, eventually};
 
@@ -155,10 +156,8 @@ impl RedisSentinel {
         let primary = self.named().await?;
         for index in 0..self.servers.len() {
             if index == primary {
-                // It lists replicas whose copy is complete.
                 let role = self.servers[primary].command(&["ROLE"]).await.ok()?;
-                let replicas = role.items().get(2)?.items().len();
-                (role.items()[0].text() == "master" && replicas == self.servers.len() - 1).then_some(())?;
+                (streams_to(&role) == Some(self.servers.len() - 1)).then_some(())?;
             } else {
                 self.follows(index, primary).await?.then_some(())?;
             }
@@ -213,9 +212,12 @@ impl RedisSentinel {
 }
 
 /// Lets a Sentinel look and tell more often than it does by itself, and not go blind for half a minute when the machine
-/// is slow. With its own second between two pings, a second of silence would say nothing. It forgets this when it ends.
+/// is slow. It forgets this when it ends.
+///
+/// With a second between two pings, a second of silence says nothing: one that was just promoted is found dead. And with
+/// five pings within the second in which it asks replicas how they are, it finds none fit to be promoted.
 async fn hurry(sentinel: &RedisServer) {
-    let periods = [("ping", "200"), ("ask", "200"), ("info", "1000"), ("publish", "500"), ("tilt", "1000")];
+    let periods = [("ping", "500"), ("ask", "200"), ("info", "1000"), ("publish", "500"), ("tilt", "1000")];
     for (name, milliseconds) in periods {
         let told = sentinel.command(&["SENTINEL", "DEBUG", &format!("{name}-period"), milliseconds]).await;
         told.expect("Sentinel hurries");

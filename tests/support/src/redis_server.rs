@@ -244,6 +244,15 @@ impl Drop for RedisServer {
     }
 }
 
+/// How many replicas of a primary get what is written at once, of its answer to `ROLE`. It lists them with their
+/// positions as soon as it has sent its copy, but sends more only when they have told theirs.
+pub(crate) fn streams_to(role: &Reply) -> Option<usize> {
+    let [kind, _, replicas] = role.items() else { return None };
+    let position = |replica: &Reply| replica.items().get(2).map(Reply::text);
+    let started = |replica: &&Reply| position(replica).is_some_and(|position| position != "0");
+    (kind.text() == "master").then(|| replicas.items().iter().filter(started).count())
+}
+
 async fn within_patience<T>(answer: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

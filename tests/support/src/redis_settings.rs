@@ -105,6 +105,8 @@ pub(crate) fn configuration(role: Role, settings: &RedisSettings, ports: Ports, 
         });
         // A replica need not wait for others to be copied to together with it.
         lines.push("repl-diskless-sync-delay 0".to_owned());
+        // So often that a replica's position is soon not 0, which is what it says before it has copied anything.
+        lines.push("repl-ping-replica-period 1".to_owned());
         if let Some(password) = &settings.password {
             lines.extend([format!("requirepass {password}"), format!("masterauth {password}")]);
         }
