@@ -42,7 +42,8 @@ pub struct Migration {
 impl RedisCluster {
     /// Starts all with these settings, and waits until every node finds the cluster complete and well.
     ///
-    /// Redis's default holds: while a slot has no owner, no node answers for any (`cluster-require-full-coverage`).
+    /// Redis's default holds: while a slot has no owner, no node answers for any. The setting
+    /// `cluster-require-full-coverage` changes that.
     ///
     /// # Panics
     /// When they do not start or do not find each other.
