@@ -72,7 +72,7 @@ pub(super) struct Router {
 }
 
 /// Tries of one command.
-const TRIES: u32 = 12;
+const TRIES: u32 = 32;
 /// The first pause between two; doubles up to the longest.
 const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- KEYS m q; ARGV: incarnation, then groups of one size each: size, how many (at most 1,000), id, id …
+-- KEYS m q; ARGV: incarnation, then groups of one size each: size, how many (at most 512), id, id …
 if redis.call('HGET', KEYS[1], 'i') ~= ARGV[1] then return 0 end
 local freed, i = 0, 2
 while i < #ARGV do
