@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{StreamExt as _, stream};
 use sealpost::clock::Clock;
 use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
@@ -150,7 +151,9 @@ pub(crate) async fn acknowledge(store: &dyn Store, all: Vec<Acknowledgement>) {
     }
 }
 
+/// As there.
 const ACKNOWLEDGED_TOGETHER: usize = 512;
+const WRITES: usize = 4;
 
 /// Hears of envelopes as owners' streams would, and acknowledges each at once.
 pub(crate) struct Owners {
@@ -177,12 +180,23 @@ impl Owners {
         let mut queue = self.queue.lock().take().expect("they come once");
         let acknowledged = self.acknowledged.clone();
         tokio::spawn(async move {
-            let mut batch = Vec::with_capacity(ACKNOWLEDGED_TOGETHER);
-            while queue.recv_many(&mut batch, ACKNOWLEDGED_TOGETHER).await > 0 {
-                let count = batch.len() as u64;
+            let forget = async |batch: Vec<Acknowledgement>| {
                 store.acknowledge(&batch).await.expect("they are forgotten");
-                batch.clear();
-                acknowledged.send_modify(|so_far| *so_far += count);
+                acknowledged.send_modify(|so_far| *so_far += batch.len() as u64);
+            };
+            let mut writes = FuturesUnordered::new();
+            let mut batch = Vec::with_capacity(ACKNOWLEDGED_TOGETHER);
+            loop {
+                tokio::select! {
+                    Some(()) = writes.next() => {}
+                    taken = queue.recv_many(&mut batch, ACKNOWLEDGED_TOGETHER), if writes.len() < WRITES => {
+                        if taken == 0 {
+                            return;
+                        }
+                        let full = std::mem::replace(&mut batch, Vec::with_capacity(ACKNOWLEDGED_TOGETHER));
+                        writes.push(forget(full));
+                    }
+                }
             }
         });
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::warn;
@@ -21,6 +22,9 @@ pub struct Acknowledger {
 const QUEUE: usize = 8192;
 /// Acknowledgements that go to the store together.
 const BATCH: usize = 512;
+/// Batches on their way at once. One is answered behind all sends that came before it, so one alone would let
+/// acknowledgements fall behind a busy store.
+const WRITES: usize = 4;
 /// After so many failures a batch is given up: its envelopes will be delivered again, which is always allowed.
 const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -47,23 +51,33 @@ impl Acknowledger {
 }
 
 async fn run(store: Arc<dyn Store>, mut inbox: mpsc::Receiver<Acknowledgement>) {
+    let mut writes = FuturesUnordered::new();
     let mut batch = Vec::with_capacity(BATCH);
-    while inbox.recv_many(&mut batch, BATCH).await > 0 {
-        write(store.as_ref(), &batch).await;
-        batch.clear();
+    loop {
+        tokio::select! {
+            Some(()) = writes.next() => {}
+            taken = inbox.recv_many(&mut batch, BATCH), if writes.len() < WRITES => {
+                if taken == 0 {
+                    break;
+                }
+                let batch = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+                writes.push(write(store.as_ref(), batch));
+            }
+        }
     }
+    while writes.next().await.is_some() {}
 }
 
-async fn write(store: &dyn Store, batch: &[Acknowledgement]) {
+async fn write(store: &dyn Store, batch: Vec<Acknowledgement>) {
     let mut pause = FIRST_PAUSE;
     for _ in 1..ATTEMPTS {
-        if store.acknowledge(batch).await.is_ok() {
+        if store.acknowledge(&batch).await.is_ok() {
             return;
         }
         tokio::time::sleep(jittered(pause)).await;
         pause *= 2;
     }
-    if let Err(error) = store.acknowledge(batch).await {
+    if let Err(error) = store.acknowledge(&batch).await {
         warn!(%error, "acknowledgements were given up; their envelopes will be delivered again");
     }
 }
