@@ -122,12 +122,11 @@ impl Node {
         let link = self.link(lane, confirm).await.map_err(Fault::Unsent)?;
         let outcome = link.call(size, write).await;
         match &outcome {
-            Ok(answers) => {
-                if answers.iter().any(|answer| error_kind(answer) == Some(ServerErrorKind::NoScript)) {
-                    // It lost its scripts; the caller asks again.
-                    load(&self.shared.scripts, &link).await?;
-                }
+            // It lost its scripts. What it did not know it did not run; the caller asks again, and if this fails, again.
+            Ok(answers) if answers.iter().any(|answer| error_kind(answer) == Some(ServerErrorKind::NoScript)) => {
+                let _ = load(&self.shared.scripts, &link).await;
             }
+            Ok(_) => {}
             Err(Fault::Unconfirmed(_)) => {}
             Err(Fault::Unsent(error) | Fault::Unknown(error)) => {
                 lane.discard(&link);

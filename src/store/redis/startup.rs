@@ -115,7 +115,10 @@ pub enum ConnectError {
 fn remedy(error: DialError) -> &'static str {
     match error {
         DialError::Unreachable => "Check the host and the port in store.url, and the network",
-        DialError::Silent => "Check the port in store.url, and that the server is not overloaded (store.timeout_ms)",
+        DialError::Silent => {
+            "Check the port in store.url, whether TLS is spoken there (rediss://) or not (redis://), and that the server is \
+             not overloaded (store.timeout_ms)"
+        }
         DialError::Untrusted => "Set store.ca to the PEM file of the authority that signed it",
         DialError::Certificate => "The host in store.url must be a name in the certificate, and the clocks right",
         DialError::NoTls => "Write redis:// in place of rediss:// in store.url, or name the server's TLS port",
