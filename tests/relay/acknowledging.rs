@@ -9,9 +9,9 @@ use sealpost_proto::v1::receive_response::Kind as Said;
 
 use crate::cluster::Cluster;
 use crate::delivering::acknowledged;
-use crate::over_both_stores;
 use crate::owner::Owner;
 use crate::stream::Stream;
+use crate::{over_both_stores, over_two_relays};
 
 over_both_stores!(
     repeating_an_acknowledgement_does_no_harm,
@@ -20,6 +20,7 @@ over_both_stores!(
     a_subscriber_acknowledges_by_session,
     a_session_ends_with_the_next_opening,
 );
+over_two_relays!(p9_credit_returns_to_the_streaming_relay_from_another_one);
 
 async fn repeating_an_acknowledgement_does_no_harm(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
@@ -78,7 +79,7 @@ async fn acknowledgements_are_written_though_the_stream_ends(cluster: Cluster) {
     acknowledged(&cluster, &owner, 0).await;
 }
 
-async fn a_subscriber_acknowledges_by_session(cluster: Cluster) {
+pub(crate) async fn a_subscriber_acknowledges_by_session(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
@@ -140,9 +141,7 @@ async fn a_session_ends_with_the_next_opening(cluster: Cluster) {
     assert_eq!(owner.describe(&mut owners).await.unwrap().queued_messages, 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p9_credit_returns_to_the_streaming_relay_from_another_one() {
-    let cluster = Cluster::redis(2).await;
+pub(crate) async fn p9_credit_returns_to_the_streaming_relay_from_another_one(cluster: Cluster) {
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let mut senders = cluster.senders(0).await;
     for number in 1..=4 {

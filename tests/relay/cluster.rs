@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sealpost::config::{Config, Settings};
+use sealpost::config::{Config, DurabilitySetting, Settings};
 use sealpost::server::{Relay, StartError};
 use sealpost::store::embedded::OpenError;
 use sealpost_proto::v1::delivery_service_client::DeliveryServiceClient;
@@ -48,11 +48,27 @@ impl Cluster {
     pub(crate) async fn redis_with(relays: usize, change: impl FnOnce(&mut Settings)) -> Self {
         let redis =
             RedisServer::spawn(RedisSettings { append_only: AppendOnly::Always, ..RedisSettings::default() }).await;
-        let mut settings = settings(redis.url());
-        settings.store.durability = Some(sealpost::config::DurabilitySetting::Fsync);
+        let mut cluster = Self::over_with(redis.url(), DurabilitySetting::Fsync, relays, change).await;
+        cluster.redis = Some(redis);
+        cluster
+    }
+
+    /// Relays over a Redis of any kind that is there already.
+    pub(crate) async fn over(url: String, durability: DurabilitySetting, relays: usize) -> Self {
+        Self::over_with(url, durability, relays, |_| {}).await
+    }
+
+    /// The same, with some settings changed.
+    pub(crate) async fn over_with(
+        url: String,
+        durability: DurabilitySetting,
+        relays: usize,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let mut settings = settings(url);
+        settings.store.durability = Some(durability);
         change(&mut settings);
-        let mut cluster =
-            Self { relays: Vec::new(), settings, redis: Some(redis), _directory: TempDir::new().unwrap() };
+        let mut cluster = Self { relays: Vec::new(), settings, redis: None, _directory: TempDir::new().unwrap() };
         for _ in 0..relays {
             cluster.add().await;
         }
@@ -116,7 +132,8 @@ impl Cluster {
     }
 }
 
-fn settings(store: String) -> Settings {
+/// The settings of a relay for tests.
+pub(crate) fn settings(store: String) -> Settings {
     let mut settings = Settings::default();
     settings.relay.names = Some(vec!["relay.test".to_owned()]);
     settings.listen.address = Some("127.0.0.1:0".to_owned());

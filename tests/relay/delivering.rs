@@ -6,9 +6,9 @@ use sealpost_proto::v1;
 use sealpost_proto::v1::receive_response::Kind as Said;
 
 use crate::cluster::Cluster;
-use crate::over_both_stores;
 use crate::owner::{Owner, number};
 use crate::stream::Stream;
+use crate::{over_both_stores, over_two_relays};
 
 over_both_stores!(
     p2_what_was_not_acknowledged_comes_again,
@@ -20,8 +20,9 @@ over_both_stores!(
     p10_bytes_count_against_the_credit,
     a_mailbox_that_was_full_of_large_envelopes_is_delivered_whole,
 );
+over_two_relays!(p9_any_relay_serves_any_owner);
 
-async fn p2_what_was_not_acknowledged_comes_again(cluster: Cluster) {
+pub(crate) async fn p2_what_was_not_acknowledged_comes_again(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
@@ -48,7 +49,7 @@ pub(crate) async fn acknowledged(cluster: &Cluster, owner: &Owner, left: u64) {
     .await;
 }
 
-async fn p3_backlog_and_live_envelopes_come_in_one_order(cluster: Cluster) {
+pub(crate) async fn p3_backlog_and_live_envelopes_come_in_one_order(cluster: Cluster) {
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let mut senders = cluster.senders(0).await;
     let total = 600;
@@ -76,7 +77,7 @@ async fn p3_backlog_and_live_envelopes_come_in_one_order(cluster: Cluster) {
     assert_eq!(taken, (1..=total).map(|number| (0, number, number)).collect::<Vec<_>>());
 }
 
-async fn p4_caught_up_comes_once_and_never_early(cluster: Cluster) {
+pub(crate) async fn p4_caught_up_comes_once_and_never_early(cluster: Cluster) {
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut senders = cluster.senders(0).await;
@@ -200,9 +201,7 @@ async fn a_mailbox_that_was_full_of_large_envelopes_is_delivered_whole(cluster: 
     assert_eq!(taken, (1..=64).collect::<Vec<_>>());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p9_any_relay_serves_any_owner() {
-    let mut cluster = Cluster::redis(2).await;
+pub(crate) async fn p9_any_relay_serves_any_owner(mut cluster: Cluster) {
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let mut stream = Stream::open(&mut cluster.owners(1).await, &owner).await;
     stream.until_caught_up().await;

@@ -24,6 +24,7 @@ mod one_consumer;
 mod sending;
 mod several_mailboxes;
 mod store_faults;
+mod topologies;
 mod transport;
 
 /// Makes a test of each case for each store.
@@ -44,3 +45,16 @@ macro_rules! over_both_stores {
     };
 }
 use over_both_stores;
+
+/// Makes a test of each case for two relays over one Redis; [`topologies`] runs them over the other kinds of it.
+macro_rules! over_two_relays {
+    ($($case:ident),+ $(,)?) => {
+        mod two_relays {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(crate::cluster::Cluster::redis(2).await).await;
+            })+
+        }
+    };
+}
+use over_two_relays;

@@ -6,11 +6,12 @@ use sealpost_proto::v1;
 use sealpost_proto::v1::receive_response::Kind as Said;
 
 use crate::cluster::Cluster;
-use crate::over_both_stores;
 use crate::owner::Owner;
 use crate::stream::Stream;
+use crate::{over_both_stores, over_two_relays};
 
 over_both_stores!(p5_a_second_stream_displaces_the_first, p5_deleting_ends_the_stream);
+over_two_relays!(p5_the_newest_wins_across_relays, p5_two_that_open_at_once_leave_exactly_one_alive);
 
 async fn p5_a_second_stream_displaces_the_first(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
@@ -33,9 +34,7 @@ async fn p5_deleting_ends_the_stream(cluster: Cluster) {
     stream.ends_with(Reason::MailboxDeleted).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p5_the_newest_wins_across_relays() {
-    let cluster = Cluster::redis(2).await;
+pub(crate) async fn p5_the_newest_wins_across_relays(cluster: Cluster) {
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let first = Stream::open(&mut cluster.owners(0).await, &owner).await;
     let mut second = Stream::open(&mut cluster.owners(1).await, &owner).await;
@@ -46,9 +45,7 @@ async fn p5_the_newest_wins_across_relays() {
     assert_eq!(second.take(1).await, [(0, 1, 1)]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p5_two_that_open_at_once_leave_exactly_one_alive() {
-    let cluster = Cluster::redis(2).await;
+pub(crate) async fn p5_two_that_open_at_once_leave_exactly_one_alive(cluster: Cluster) {
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let (mut left_owners, mut right_owners) = (cluster.owners(0).await, cluster.owners(1).await);
     let mut senders = cluster.senders(0).await;

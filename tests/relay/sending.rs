@@ -36,7 +36,7 @@ async fn p1_what_was_accepted_outlives_the_relay(mut cluster: Cluster) {
     assert_eq!(delivered, (1..=20).map(|number| (0, number, number)).collect::<Vec<_>>());
 }
 
-async fn p3_one_stream_of_sends_keeps_its_order(cluster: Cluster) {
+pub(crate) async fn p3_one_stream_of_sends_keeps_its_order(cluster: Cluster) {
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let mut stream = Stream::open_with(&mut cluster.owners(0).await, &[&owner], 5000, 8 << 20).await.unwrap();
     stream.until_caught_up().await;
@@ -63,7 +63,7 @@ async fn p3_one_stream_of_sends_keeps_its_order(cluster: Cluster) {
     assert_eq!(delivered, (1..=1000).map(|number| (0, number, number)).collect::<Vec<_>>());
 }
 
-async fn a_retry_is_not_queued_twice(cluster: Cluster) {
+pub(crate) async fn a_retry_is_not_queued_twice(cluster: Cluster) {
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let mut senders = cluster.senders(0).await;
     let send = owner.send(1);
@@ -76,7 +76,7 @@ async fn a_retry_is_not_queued_twice(cluster: Cluster) {
     assert_eq!(stream.until_caught_up().await, [(0, 1, 1), (0, 2, 2)]);
 }
 
-async fn an_ephemeral_envelope_reaches_only_who_listens(cluster: Cluster) {
+pub(crate) async fn an_ephemeral_envelope_reaches_only_who_listens(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
@@ -105,7 +105,7 @@ async fn p8_an_ephemeral_send_never_says_whether_somebody_listens(cluster: Clust
     assert_eq!(names(&alone), names(&heard));
 }
 
-async fn p8_unknown_mailbox_and_wrong_key_are_answered_alike(cluster: Cluster) {
+pub(crate) async fn p8_unknown_mailbox_and_wrong_key_are_answered_alike(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;

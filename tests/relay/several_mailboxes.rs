@@ -21,7 +21,7 @@ over_both_stores!(
     one_unknown_mailbox_opens_none,
 );
 
-async fn p4_each_mailbox_has_its_own_marker(cluster: Cluster) {
+pub(crate) async fn p4_each_mailbox_has_its_own_marker(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let mut all = Vec::new();
     for _ in 0..20 {
@@ -84,7 +84,7 @@ async fn mailboxes_are_added_and_removed(cluster: Cluster) {
     assert_eq!(again.until_caught_up().await, [(0, 1, 1), (0, 2, 2)]);
 }
 
-async fn a_displaced_mailbox_leaves_the_others_alone(cluster: Cluster) {
+pub(crate) async fn a_displaced_mailbox_leaves_the_others_alone(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let (first, second) = (Owner::with_mailbox(&mut owners).await, Owner::with_mailbox(&mut owners).await);
     let mut stream = Stream::open_with(&mut owners, &[&first, &second], 10, 1 << 20).await.unwrap();
