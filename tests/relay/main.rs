@@ -12,6 +12,7 @@
 )]
 
 mod cluster;
+mod loyal;
 mod owner;
 mod stream;
 
@@ -19,8 +20,12 @@ mod acknowledging;
 mod admission;
 mod bad_input;
 mod delivering;
+mod failing_over;
+mod full_memory;
 mod leaving;
+mod moving_slots;
 mod one_consumer;
+mod one_of_three;
 mod sending;
 mod several_mailboxes;
 mod store_faults;

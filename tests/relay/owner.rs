@@ -2,10 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt;
 use sealpost_core::{Address, Audience, DeliveryKey, IdentityKey, Nonce, Operation, Proof, UnixTime};
 use sealpost_proto::v1;
 use sealpost_proto::v1::mailbox_service_client::MailboxServiceClient;
+use sealpost_testkit::slot_of;
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -31,6 +34,11 @@ impl Owner {
 
     pub(crate) fn address(&self) -> Address {
         self.identity.address()
+    }
+
+    /// The slot of a Redis Cluster that the mailbox is in.
+    pub(crate) fn slot(&self) -> u16 {
+        slot_of(format!("m:{{{}}}", URL_SAFE_NO_PAD.encode(self.address().as_bytes())).as_bytes())
     }
 
     pub(crate) fn proof(&self, operation: Operation) -> v1::Proof {

@@ -1,0 +1,72 @@
+//! A replica takes a primary's place while mailboxes are open.
+
+use sealpost::config::DurabilitySetting;
+use sealpost_testkit::{AppendOnly, RedisCluster, RedisSentinel, RedisSettings};
+
+use crate::cluster::Cluster;
+use crate::loyal::{self, Loyal};
+use crate::owner::Owner;
+
+const KEPT: DurabilitySetting = DurabilitySetting::Replicas(1);
+
+fn settings() -> RedisSettings {
+    RedisSettings { append_only: AppendOnly::EverySec, ..RedisSettings::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p1_what_was_accepted_outlives_a_failover_by_sentinel() {
+    let mut redis = RedisSentinel::spawn(settings()).await;
+    let relays = Cluster::over_with(redis.url(), KEPT, 2, |settings| settings.store.timeout_ms = None).await;
+    let owner = Owner::with_mailbox(&mut relays.owners(0).await).await;
+    let mut senders = relays.senders(0).await;
+    let mut loyal = Loyal::new(relays.owners(1).await, &owner).await;
+    for number in 1..=20 {
+        loyal::send(&mut senders, &owner, number).await;
+    }
+    loyal.until(10).await;
+
+    let primary = redis.primary().await;
+    redis.kill(primary);
+    for number in 21..=40 {
+        loyal::send(&mut senders, &owner, number).await;
+    }
+    loyal.until(40).await;
+    assert!(loyal.ends > 0, "numbers may be given again after a failover, so the stream ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p1_what_was_accepted_outlives_a_failover_in_a_cluster() {
+    let mut redis = RedisCluster::spawn(settings()).await;
+    let relays = Cluster::over_with(redis.url(), KEPT, 2, |settings| settings.store.timeout_ms = None).await;
+    let mut owners = relays.owners(0).await;
+    let struck = Owner::with_mailbox(&mut owners).await;
+    let primary = redis.owner_of(struck.slot()).await;
+    let spared = loop {
+        let owner = Owner::with_mailbox(&mut owners).await;
+        if redis.owner_of(owner.slot()).await != primary {
+            break owner;
+        }
+    };
+    let mut senders = relays.senders(0).await;
+    let mut loyal = Loyal::new(relays.owners(1).await, &struck).await;
+    let mut neighbour = Loyal::new(relays.owners(1).await, &spared).await;
+    for number in 1..=20 {
+        loyal::send(&mut senders, &struck, number).await;
+        loyal::send(&mut senders, &spared, number).await;
+    }
+    loyal.until(10).await;
+    neighbour.until(20).await;
+
+    redis.kill(primary);
+    redis.await_failover(primary).await;
+    // Nobody copies the new primary until the old one is back.
+    redis.restart(primary).await;
+    for number in 21..=40 {
+        loyal::send(&mut senders, &struck, number).await;
+        loyal::send(&mut senders, &spared, number).await;
+    }
+    loyal.until(40).await;
+    neighbour.until(40).await;
+    assert!(loyal.ends > 0, "numbers may be given again after a failover, so the stream ends");
+    assert_eq!(neighbour.ends, 0, "at the other nodes nothing was lost");
+}
