@@ -28,6 +28,7 @@ mod one_consumer;
 mod one_of_three;
 mod sending;
 mod several_mailboxes;
+mod starting;
 mod store_faults;
 mod topologies;
 mod transport;

@@ -1,0 +1,210 @@
+//! A user of Redis who may do what a relay needs, and nothing that it does not.
+
+use std::time::Duration;
+
+use sealpost::config::{DurabilitySetting, Settings};
+use sealpost::server::Relay;
+use sealpost_core::{Operation, VoucherId};
+use sealpost_proto::v1;
+use sealpost_proto::v1::delivery_service_client::DeliveryServiceClient;
+use sealpost_proto::v1::mailbox_service_client::MailboxServiceClient;
+use sealpost_proto::v1::receive_response::Kind as Said;
+use sealpost_testkit::{AppendOnly, RedisCluster, RedisSentinel, RedisServer, RedisSettings, eventually};
+use tonic::Status;
+use tonic::transport::Endpoint;
+
+use super::{SECRET, start};
+use crate::cluster::PATIENCE;
+use crate::owner::{Owner, now};
+use crate::stream::Stream;
+
+/// Whatever Redis is.
+const ALWAYS: &str = "~m:{* ~q:{* ~c:{* ~n:{* ~v:{* &w:{* &x:{* \
+    +info +ping +script|load +evalsha +ssubscribe +sunsubscribe +spublish \
+    +del +exists +expireat +get +hdel +hget +hgetall +hincrby +hkeys +hmget +hset +sadd +set \
+    +xadd +xdel +xlen +xrange +xrevrange";
+/// With `store.durability = "fsync"`.
+const FSYNC: &str = "+config|get";
+/// With `store.durability = "replicas:N"`.
+const REPLICAS: &str = "+wait";
+/// With `redis+cluster://`.
+const CLUSTER: &str = "+asking +cluster|info +cluster|slots";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_server_with_fsync_needs_exactly_these() {
+    let redis = RedisServer::spawn(RedisSettings { append_only: AppendOnly::Always, ..Default::default() }).await;
+    let url = format!("redis://relay:{SECRET}@127.0.0.1:{}", redis.port());
+    let permissions: Vec<&str> = ALWAYS.split_whitespace().chain([FSYNC]).collect();
+    let fsync = |settings: &mut Settings| settings.store.durability = Some(DurabilitySetting::Fsync);
+
+    permit(&redis, &permissions).await;
+    redis.command(&["CONFIG", "RESETSTAT"]).await.unwrap();
+    let relay = start(&url, fsync).await.expect("it may do all that it needs");
+    everything(&relay).await.expect("it may do all that it needs");
+    // What it does by itself, now and then.
+    for command in ["ping", "sunsubscribe"] {
+        eventually("it did what it does in passing", PATIENCE, async || {
+            let info = redis.command(&["INFO", "commandstats"]).await.ok()?.text();
+            info.contains(&format!("cmdstat_{command}:")).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(denied(&redis).await, 0, "{:?}", redis.command(&["ACL", "LOG"]).await);
+    drop(relay);
+
+    for missing in &permissions {
+        let fewer: Vec<&str> = permissions.iter().filter(|it| *it != missing).copied().collect();
+        permit(&redis, &fewer).await;
+        let relay = start(&url, fsync).await;
+        if let Ok(relay) = &relay {
+            let _ = tokio::time::timeout(Duration::from_secs(5), everything(relay)).await;
+        }
+        eventually(missing, PATIENCE, async || (denied(&redis).await > 0).then_some(())).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_and_sentinels_need_one_more_each() {
+    let redis = RedisSentinel::spawn(RedisSettings::default()).await;
+    let url = redis.url().replace("://", &format!("://relay:{SECRET}@"));
+    let replicas = |settings: &mut Settings| {
+        settings.store.durability = Some(DurabilitySetting::Replicas(1));
+    };
+    for index in 0..3 {
+        let permissions: Vec<&str> = ALWAYS.split_whitespace().chain([REPLICAS]).collect();
+        permit(redis.server(index), &permissions).await;
+        // A Sentinel says more to whom it knows by this name; whoever says nothing is `default`.
+        let user = ["ACL", "SETUSER", "default", "resetkeys", "resetchannels", "-@all", "+sentinel|master"];
+        let told = redis.sentinel(index).command(&user).await;
+        told.unwrap();
+    }
+    let relay = start(&url, replicas).await.expect("it may do all that it needs");
+    everything(&relay).await.expect("it may do all that it needs");
+    for index in 0..3 {
+        assert_eq!(denied(redis.server(index)).await, 0);
+    }
+    drop(relay);
+    for index in 0..3 {
+        permit(redis.server(index), &ALWAYS.split_whitespace().collect::<Vec<_>>()).await;
+    }
+    let relay = start(&url, replicas).await.expect("it is needed only when something is written");
+    let refused = tokio::time::timeout(PATIENCE, everything(&relay)).await.expect("in time");
+    assert_eq!(refused.unwrap_err().code(), tonic::Code::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_needs_three_more() {
+    let redis = RedisCluster::spawn(RedisSettings::default()).await;
+    let url = redis.url().replace("://", &format!("://relay:{SECRET}@"));
+    let permissions: Vec<&str> = ALWAYS.split_whitespace().chain(CLUSTER.split_whitespace()).collect();
+    let memory = |settings: &mut Settings| settings.store.durability = Some(DurabilitySetting::Memory);
+    permit_all(&redis, &permissions).await;
+    let relay = start(&url, memory).await.expect("it may do all that it needs");
+    everything(&relay).await.expect("it may do all that it needs");
+    while_moving(&redis, &relay).await.expect("it may do all that it needs");
+    assert_eq!(denied_at_all(&redis).await, 0);
+    drop(relay);
+
+    for missing in CLUSTER.split_whitespace() {
+        let fewer: Vec<&str> = permissions.iter().filter(|it| **it != missing).copied().collect();
+        permit_all(&redis, &fewer).await;
+        let relay = start(&url, memory).await;
+        if let Ok(relay) = &relay {
+            let _ = while_moving(&redis, relay).await;
+        }
+        eventually(missing, PATIENCE, async || (denied_at_all(&redis).await > 0).then_some(())).await;
+    }
+}
+
+/// Makes the user `relay`, who may do this and nothing else, and forgets what was denied before.
+async fn permit(redis: &RedisServer, permissions: &[&str]) {
+    let password = format!(">{SECRET}");
+    let user = [&["ACL", "SETUSER", "relay", "reset", "on", &password], permissions].concat();
+    redis.command(&user).await.expect("a user");
+    redis.command(&["ACL", "LOG", "RESET"]).await.unwrap();
+}
+
+async fn permit_all(redis: &RedisCluster, permissions: &[&str]) {
+    for index in 0..6 {
+        permit(redis.node(index), permissions).await;
+    }
+}
+
+/// How much the relay wanted to do in vain.
+async fn denied(redis: &RedisServer) -> usize {
+    redis.command(&["ACL", "LOG"]).await.unwrap().items().len()
+}
+
+async fn denied_at_all(redis: &RedisCluster) -> usize {
+    let mut all = 0;
+    for index in 0..6 {
+        all += denied(redis.node(index)).await;
+    }
+    all
+}
+
+/// Has a relay do everything that it can.
+async fn everything(relay: &Relay) -> Result<(), Status> {
+    let (mut owners, mut senders) = clients(relay).await;
+    let owner = Owner::new();
+    owners.create_mailbox(owner.creation()).await?;
+    let grants = v1::DeliveryKeyGrants { grants: vec![owner.grant()] };
+    for card in [vec![8; 100], vec![]] {
+        let proof = Some(owner.proof(Operation::UpdateMailbox));
+        let change = v1::UpdateMailboxRequest { proof, delivery_keys: Some(grants.clone()), card: Some(card.into()) };
+        owners.update_mailbox(change).await?;
+        let card = v1::FetchCardRequest {
+            address: owner.address().as_bytes().to_vec().into(),
+            delivery_key: owner.key.as_bytes().to_vec().into(),
+        };
+        senders.fetch_card(card).await?;
+    }
+    let send = owner.send(1);
+    senders.send(send.clone()).await?;
+    senders.send(v1::SendRequest { attempt: 1, ..send }).await?;
+    senders.send(v1::SendRequest { ephemeral: true, ..owner.send(2) }).await?;
+    owner.describe(&mut owners).await?;
+    relay.store().inspect(owner.address(), 10).await.map_err(|error| Status::unavailable(error.to_string()))?;
+    let ends = sealpost_core::Hour(now().hour().0 + 1);
+    let redeemed = relay.store().redeem_voucher(VoucherId::generate(&mut rand::rng()), ends, owner.address()).await;
+    redeemed.map_err(|error| Status::unavailable(error.to_string()))?;
+
+    let mut stream = Stream::open_with(&mut owners, &[&owner], 10, 1 << 20).await?;
+    while !matches!(stream.next().await?, Some(Said::CaughtUp(_))) {}
+    stream.acknowledge(1);
+    senders.send(owner.send(2)).await?;
+    while !matches!(stream.next().await?, Some(Said::Deliveries(_))) {}
+    let acknowledgement = v1::AcknowledgeRequest {
+        address: owner.address().as_bytes().to_vec().into(),
+        session: stream.opened.mailboxes[0].session.clone(),
+        up_to: 2,
+        sequences: vec![],
+    };
+    owners.acknowledge(acknowledgement).await?;
+    let proof = Some(owner.proof(Operation::DeleteMailbox));
+    owners.delete_mailbox(v1::DeleteMailboxRequest { proof }).await?;
+    relay.store().check().await.map_err(|error| Status::unavailable(error.to_string()))
+}
+
+/// Has it send to a mailbox that is at another node already than its slot.
+async fn while_moving(redis: &RedisCluster, relay: &Relay) -> Result<(), Status> {
+    let (mut owners, mut senders) = clients(relay).await;
+    let owner = Owner::new();
+    owners.create_mailbox(owner.creation()).await?;
+    // Redis asks for patience with a mailbox that has no queue, until the slot has moved.
+    senders.send(owner.send(1)).await?;
+    let home = redis.owner_of(owner.slot()).await;
+    let migration = redis.begin_migration(&[owner.slot()], (home + 1) % 3).await;
+    redis.move_keys(&migration, usize::MAX).await;
+    let sent = senders.send(owner.send(2)).await;
+    redis.finish_migration(migration).await;
+    sent.map(drop)
+}
+
+async fn clients(
+    relay: &Relay,
+) -> (MailboxServiceClient<tonic::transport::Channel>, DeliveryServiceClient<tonic::transport::Channel>) {
+    let at = Endpoint::from_shared(format!("http://{}", relay.address())).unwrap();
+    let (one, other) = (at.connect().await.unwrap(), at.connect().await.unwrap());
+    (MailboxServiceClient::new(one), DeliveryServiceClient::new(other))
+}
