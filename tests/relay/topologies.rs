@@ -13,7 +13,6 @@ macro_rules! run {
     ($relays:expr, [$($module:ident::$case:ident),+ $(,)?]) => {{
         let mut failed = Vec::new();
         $(
-            println!(stringify!($case));
             let case = Box::pin(async { crate::$module::$case($relays.await).await });
             if AssertUnwindSafe(case).catch_unwind().await.is_err() {
                 failed.push(stringify!($case));

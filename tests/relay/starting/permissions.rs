@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sealpost::config::{DurabilitySetting, Settings};
 use sealpost::server::Relay;
 use sealpost_core::{Operation, VoucherId};
@@ -9,7 +10,7 @@ use sealpost_proto::v1;
 use sealpost_proto::v1::delivery_service_client::DeliveryServiceClient;
 use sealpost_proto::v1::mailbox_service_client::MailboxServiceClient;
 use sealpost_proto::v1::receive_response::Kind as Said;
-use sealpost_testkit::{AppendOnly, RedisCluster, RedisSentinel, RedisServer, RedisSettings, eventually};
+use sealpost_testkit::{AppendOnly, RedisCluster, RedisSentinel, RedisServer, RedisSettings, Reply, eventually};
 use tonic::Status;
 use tonic::transport::Endpoint;
 
@@ -33,13 +34,13 @@ const CLUSTER: &str = "+asking +cluster|info +cluster|slots";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_server_with_fsync_needs_exactly_these() {
     let redis = RedisServer::spawn(RedisSettings { append_only: AppendOnly::Always, ..Default::default() }).await;
-    let url = format!("redis://relay:{SECRET}@127.0.0.1:{}", redis.port());
+    let at = |user: &str| format!("redis://{user}:{SECRET}@127.0.0.1:{}", redis.port());
     let permissions: Vec<&str> = ALWAYS.split_whitespace().chain([FSYNC]).collect();
     let fsync = |settings: &mut Settings| settings.store.durability = Some(DurabilitySetting::Fsync);
 
-    permit(&redis, &permissions).await;
+    permit(&redis, "relay", &permissions).await;
     redis.command(&["CONFIG", "RESETSTAT"]).await.unwrap();
-    let relay = start(&url, fsync).await.expect("it may do all that it needs");
+    let relay = start(&at("relay"), fsync).await.expect("it may do all that it needs");
     everything(&relay).await.expect("it may do all that it needs");
     // What it does by itself, now and then.
     for command in ["ping", "sunsubscribe"] {
@@ -49,18 +50,21 @@ async fn one_server_with_fsync_needs_exactly_these() {
         })
         .await;
     }
-    assert_eq!(denied(&redis).await, 0, "{:?}", redis.command(&["ACL", "LOG"]).await);
+    assert_eq!(denied(&redis, "relay").await, [""; 0]);
     drop(relay);
 
-    for missing in &permissions {
+    // One user for each, as some things are only done now and then.
+    join_all(permissions.iter().enumerate().map(async |(number, missing)| {
+        let user = format!("relay{number}");
         let fewer: Vec<&str> = permissions.iter().filter(|it| *it != missing).copied().collect();
-        permit(&redis, &fewer).await;
-        let relay = start(&url, fsync).await;
+        permit(&redis, &user, &fewer).await;
+        let relay = start(&at(&user), fsync).await;
         if let Ok(relay) = &relay {
             let _ = tokio::time::timeout(Duration::from_secs(5), everything(relay)).await;
         }
-        eventually(missing, PATIENCE, async || (denied(&redis).await > 0).then_some(())).await;
-    }
+        eventually(missing, PATIENCE, async || (!denied(&redis, &user).await.is_empty()).then_some(())).await;
+    }))
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,7 +76,7 @@ async fn replicas_and_sentinels_need_one_more_each() {
     };
     for index in 0..3 {
         let permissions: Vec<&str> = ALWAYS.split_whitespace().chain([REPLICAS]).collect();
-        permit(redis.server(index), &permissions).await;
+        permit(redis.server(index), "relay", &permissions).await;
         // A Sentinel says more to whom it knows by this name; whoever says nothing is `default`.
         let user = ["ACL", "SETUSER", "default", "resetkeys", "resetchannels", "-@all", "+sentinel|master"];
         let told = redis.sentinel(index).command(&user).await;
@@ -81,11 +85,11 @@ async fn replicas_and_sentinels_need_one_more_each() {
     let relay = start(&url, replicas).await.expect("it may do all that it needs");
     everything(&relay).await.expect("it may do all that it needs");
     for index in 0..3 {
-        assert_eq!(denied(redis.server(index)).await, 0);
+        assert_eq!(denied(redis.server(index), "relay").await, [""; 0]);
     }
     drop(relay);
     for index in 0..3 {
-        permit(redis.server(index), &ALWAYS.split_whitespace().collect::<Vec<_>>()).await;
+        permit(redis.server(index), "relay", &ALWAYS.split_whitespace().collect::<Vec<_>>()).await;
     }
     let relay = start(&url, replicas).await.expect("it is needed only when something is written");
     let refused = tokio::time::timeout(PATIENCE, everything(&relay)).await.expect("in time");
@@ -102,7 +106,7 @@ async fn a_cluster_needs_three_more() {
     let relay = start(&url, memory).await.expect("it may do all that it needs");
     everything(&relay).await.expect("it may do all that it needs");
     while_moving(&redis, &relay).await.expect("it may do all that it needs");
-    assert_eq!(denied_at_all(&redis).await, 0);
+    assert_eq!(denied_at_all(&redis).await, [""; 0]);
     drop(relay);
 
     for missing in CLUSTER.split_whitespace() {
@@ -112,33 +116,39 @@ async fn a_cluster_needs_three_more() {
         if let Ok(relay) = &relay {
             let _ = while_moving(&redis, relay).await;
         }
-        eventually(missing, PATIENCE, async || (denied_at_all(&redis).await > 0).then_some(())).await;
+        eventually(missing, PATIENCE, async || (!denied_at_all(&redis).await.is_empty()).then_some(())).await;
     }
 }
 
-/// Makes the user `relay`, who may do this and nothing else, and forgets what was denied before.
-async fn permit(redis: &RedisServer, permissions: &[&str]) {
+/// Makes a user who may do this and nothing else.
+async fn permit(redis: &RedisServer, user: &str, permissions: &[&str]) {
     let password = format!(">{SECRET}");
-    let user = [&["ACL", "SETUSER", "relay", "reset", "on", &password], permissions].concat();
-    redis.command(&user).await.expect("a user");
-    redis.command(&["ACL", "LOG", "RESET"]).await.unwrap();
+    let order = [&["ACL", "SETUSER", user, "reset", "on", &password], permissions].concat();
+    redis.command(&order).await.expect("a user");
 }
 
 async fn permit_all(redis: &RedisCluster, permissions: &[&str]) {
     for index in 0..6 {
-        permit(redis.node(index), permissions).await;
+        permit(redis.node(index), "relay", permissions).await;
+        redis.node(index).command(&["ACL", "LOG", "RESET"]).await.unwrap();
     }
 }
 
-/// How much the relay wanted to do in vain.
-async fn denied(redis: &RedisServer) -> usize {
-    redis.command(&["ACL", "LOG"]).await.unwrap().items().len()
+/// What a user wanted to do in vain.
+async fn denied(redis: &RedisServer, user: &str) -> Vec<String> {
+    let log = redis.command(&["ACL", "LOG"]).await.unwrap();
+    let field = |entry: &Reply, name: &str| {
+        let pair = entry.items().chunks_exact(2).find(|pair| pair[0].text() == name);
+        pair.map(|pair| pair[1].text())
+    };
+    let of_user = log.items().iter().filter(|entry| field(entry, "username").as_deref() == Some(user));
+    of_user.filter_map(|entry| field(entry, "object")).collect()
 }
 
-async fn denied_at_all(redis: &RedisCluster) -> usize {
-    let mut all = 0;
+async fn denied_at_all(redis: &RedisCluster) -> Vec<String> {
+    let mut all = Vec::new();
     for index in 0..6 {
-        all += denied(redis.node(index)).await;
+        all.extend(denied(redis.node(index), "relay").await);
     }
     all
 }
