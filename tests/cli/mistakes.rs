@@ -1,5 +1,7 @@
 //! What people get wrong, and what they are told: why, and what to do.
 
+use sealpost_testkit::{RedisServer, RedisSettings};
+
 use crate::scene::{Scene, json};
 
 #[tokio::test]
@@ -77,4 +79,24 @@ async fn without_encryption_if_that_is_meant() {
     scene.ok("alice", &["mailbox", "create", "--plaintext", "--relay", &url]);
     // It is remembered.
     assert_eq!(json(&scene.ok("alice", &["mailbox", "show", "--json"]))["relay"], url);
+}
+
+#[tokio::test]
+async fn a_relay_that_redis_refuses_says_what_to_set_and_ends() {
+    let settings = RedisSettings { password: Some("sesame".to_owned()), ..RedisSettings::default() };
+    let redis = RedisServer::spawn(settings).await;
+    let scene = Scene::bare();
+    let serve = |url: &str, more: &[&str]| {
+        let said = scene.run([&["serve", "--listen", "127.0.0.1:0", "--store", url], more].concat());
+        for secret in ["sesam", "127.0.0.1", &redis.port().to_string()] {
+            assert!(!said.err.contains(secret), "{secret:?} is given away:\n{}", said.err);
+        }
+        said
+    };
+    let url = redis.url();
+    serve(&url.replace("sesame", "sesamum"), &[])
+        .failed(1, &["refuses the user or the password", "store.password_file"]);
+    serve(&url, &["--store-durability", "fsync"]).failed(1, &["store.durability", "set appendonly yes"]);
+    serve(&url, &["--store-durability", "replicas:1"]).failed(1, &["store.durability", "connect more replicas"]);
+    serve(&url.replace("redis://", "redis+cluster://"), &[]).failed(1, &["store.url", "write redis://"]);
 }
