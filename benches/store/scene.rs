@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use futures_util::{StreamExt as _, stream};
 use sealpost::clock::Clock;
 use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
 use sealpost::store::{

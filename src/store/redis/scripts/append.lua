@@ -54,7 +54,8 @@ for i = 2, #ARGV, 3 do
   end
   if not answer then
     if not count then
-      count = redis.call('XLEN', q)
+      -- Without bytes there is no queue. With some it may have expired.
+      count = bytes ~= '0' and redis.call('XLEN', q) or 0
       before = count
       if count == 0 then bytes = 0 end
       -- Once an hour what has expired goes, so that a mailbox that nobody opens does not grow by it.
