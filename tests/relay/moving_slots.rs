@@ -48,6 +48,23 @@ async fn p3_a_stream_goes_on_while_its_slot_moves() {
     assert!(loyal.ends <= 1, "the stream ended {} times", loyal.ends);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "what is sent meanwhile is published where nobody listens yet, and comes only when the slot has moved"]
+async fn p2_a_stream_goes_on_while_its_slot_is_half_moved() {
+    let redis = RedisCluster::spawn(RedisSettings::default()).await;
+    let relays = Cluster::over(redis.url(), DurabilitySetting::Memory, 1).await;
+    let owner = Owner::with_mailbox(&mut relays.owners(0).await).await;
+    let mut senders = relays.senders(0).await;
+    let mut loyal = Loyal::new(relays.owners(0).await, &owner).await;
+    loyal::send(&mut senders, &owner, 1).await;
+    loyal.until(1).await;
+    let home = redis.owner_of(owner.slot()).await;
+    let migration = redis.begin_migration(&[owner.slot()], (home + 1) % 3).await;
+    redis.move_keys(&migration, usize::MAX).await;
+    loyal::send(&mut senders, &owner, 2).await;
+    loyal.until(2).await;
+}
+
 /// Sends ten more; the number of the last one.
 async fn sent(senders: &mut DeliveryServiceClient<Channel>, owner: &Owner, before: u64) -> u64 {
     for number in before + 1..=before + 10 {

@@ -14,7 +14,7 @@ use sealpost_testkit::{AppendOnly, RedisCluster, RedisSentinel, RedisServer, Red
 use tonic::Status;
 use tonic::transport::Endpoint;
 
-use super::{SECRET, start};
+use super::{SECRET, refuses, start};
 use crate::cluster::PATIENCE;
 use crate::owner::{Owner, now};
 use crate::stream::Stream;
@@ -28,6 +28,8 @@ const ALWAYS: &str = "~m:{* ~q:{* ~c:{* ~n:{* ~v:{* &w:{* &x:{* \
 const FSYNC: &str = "+config|get";
 /// With `store.durability = "replicas:N"`.
 const REPLICAS: &str = "+wait";
+/// With a database in `store.url`.
+const DATABASE: &str = "+select";
 /// With `redis+cluster://`.
 const CLUSTER: &str = "+asking +cluster|info +cluster|slots";
 
@@ -53,6 +55,11 @@ async fn one_server_with_fsync_needs_exactly_these() {
     assert_eq!(denied(&redis, "relay").await, [""; 0]);
     drop(relay);
 
+    let database = format!("{}/2", at("relay"));
+    refuses(&database, fsync, &["store.url", "ACL LOG"]).await;
+    redis.command(&["ACL", "SETUSER", "relay", DATABASE]).await.unwrap();
+    start(&database, fsync).await.expect("it may do all that it needs");
+
     // One user for each, as some things are only done now and then.
     join_all(permissions.iter().enumerate().map(async |(number, missing)| {
         let user = format!("relay{number}");
@@ -77,10 +84,9 @@ async fn replicas_and_sentinels_need_one_more_each() {
     for index in 0..3 {
         let permissions: Vec<&str> = ALWAYS.split_whitespace().chain([REPLICAS]).collect();
         permit(redis.server(index), "relay", &permissions).await;
-        // A Sentinel says more to whom it knows by this name; whoever says nothing is `default`.
+        // There, the relay is `default`.
         let user = ["ACL", "SETUSER", "default", "resetkeys", "resetchannels", "-@all", "+sentinel|master"];
-        let told = redis.sentinel(index).command(&user).await;
-        told.unwrap();
+        redis.sentinel(index).command(&user).await.unwrap();
     }
     let relay = start(&url, replicas).await.expect("it may do all that it needs");
     everything(&relay).await.expect("it may do all that it needs");
