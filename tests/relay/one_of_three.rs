@@ -14,7 +14,7 @@ async fn trouble_at_one_node_is_seen_and_stays_there() {
     // No replica may end the trouble.
     let redis = RedisCluster::spawn(RedisSettings::default().with("cluster-replica-no-failover", "yes")).await;
     let relays = Cluster::over_with(redis.url(), DurabilitySetting::Memory, 1, |settings| {
-        settings.store.timeout_ms = None;
+        settings.store.timeout_ms = Some(1000);
     })
     .await;
     p2_only_mailboxes_of_a_node_whose_wake_path_was_cut_are_read_again(&redis, &relays).await;
