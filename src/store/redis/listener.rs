@@ -84,7 +84,7 @@ impl Listener {
         let (lost, losses) = mpsc::unbounded_channel();
         let ear = Arc::new(Ear {
             wakes: shared.wakes.clone(),
-            reader: Mutex::default(),
+            reader: Mutex::new(events::Reader::new(events::tag(&run))),
             canary: canary.clone(),
             asked: Mutex::default(),
             lost,
@@ -223,7 +223,7 @@ impl Task {
     /// Connects, and subscribes to all that is assigned to the node.
     async fn connect(&mut self) -> Result<Link, DialError> {
         self.canary.listening.send_replace(false);
-        *self.ear.reader.lock() = events::Reader::default();
+        *self.ear.reader.lock() = events::Reader::new(events::tag(&self.run));
         self.ear.asked.lock().clear();
         self.lost.clear();
         let link = node::connect(&self.shared, &self.at, &self.run, None, Some(self.ear.clone())).await?;

@@ -12,6 +12,7 @@ use redis::{FromRedisValue, ServerError, ServerErrorKind, Value};
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::breaker::Breaker;
+use super::events::{self, RunTag};
 use super::listener::{Home, Listener};
 use super::scripts::Scripts;
 use super::topology::Nudge;
@@ -93,6 +94,11 @@ impl Node {
     /// The run that it is.
     pub(super) fn run(&self) -> &str {
         &self.run
+    }
+
+    /// What its events are known by.
+    pub(super) fn tag(&self) -> RunTag {
+        events::tag(&self.run)
     }
 
     /// It serves this slot, among others.

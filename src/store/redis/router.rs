@@ -13,6 +13,7 @@ use sealpost_core::Address;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, jittered};
+use super::events::RunTag;
 use super::keys;
 use super::node::{Node, refusal};
 use super::topology::{Nudge, Topology};
@@ -30,8 +31,8 @@ pub(super) trait Command: Sync {
     /// Bytes, about.
     fn size(&self) -> usize;
 
-    /// Writes it, as one command; `again` if it may have been done before.
-    fn write(&self, again: bool, out: &mut Out<'_>);
+    /// Writes it, as one command for that run of a server; `again` if it may have been done before.
+    fn write(&self, run: RunTag, again: bool, out: &mut Out<'_>);
 
     /// Whether it may be asked again when it may have been done.
     fn is_repeatable(&self) -> bool;
@@ -120,7 +121,7 @@ impl Router {
                         if asking {
                             out.words(&["ASKING"]);
                         }
-                        command.write(state.maybe_done, out);
+                        command.write(node.tag(), state.maybe_done, out);
                     });
                     let outcome = call.await.map(|mut answers| answers.pop().unwrap_or(Value::Nil));
                     match judge(outcome, command.is_repeatable(), &mut last) {
@@ -156,7 +157,7 @@ impl Router {
                             if group.asking {
                                 out.words(&["ASKING"]);
                             }
-                            command.write(state.maybe_done, out);
+                            command.write(group.node.tag(), state.maybe_done, out);
                         }
                     }
                 })
@@ -383,7 +384,7 @@ impl Command for Plain {
         self.bytes.len()
     }
 
-    fn write(&self, _again: bool, out: &mut Out<'_>) {
+    fn write(&self, _run: RunTag, _again: bool, out: &mut Out<'_>) {
         out.written(&self.bytes);
     }
 

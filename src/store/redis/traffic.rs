@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence};
 
+use super::events::RunTag;
 use super::keys;
 use super::router::Command;
 use super::scripts::Scripts;
@@ -49,10 +50,10 @@ impl Command for AppendCommand<'_> {
         OVERHEAD + self.appends().map(|append| append.envelope.size() + ENTRY).sum::<usize>()
     }
 
-    fn write(&self, again: bool, out: &mut Out<'_>) {
+    fn write(&self, run: RunTag, again: bool, out: &mut Out<'_>) {
         let address = self.address();
         let keys = [&keys::mailbox(&address)[..], &keys::queue(&address)];
-        self.scripts.append.call(out, &keys, 1 + 3 * self.members.len()).number(self.hour.0);
+        self.scripts.append.call(out, &keys, 2 + 3 * self.members.len()).number(self.hour.0).arg(run);
         for append in self.appends() {
             let mode = match append {
                 Append { ephemeral: true, .. } => "e",
@@ -110,7 +111,7 @@ impl Command for AcknowledgeCommand<'_> {
         OVERHEAD + self.entries().count() * 32
     }
 
-    fn write(&self, _again: bool, out: &mut Out<'_>) {
+    fn write(&self, _run: RunTag, _again: bool, out: &mut Out<'_>) {
         let Some(first) = self.first() else { return };
         let keys = [&keys::mailbox(&first.address)[..], &keys::queue(&first.address)];
         let mut entries: Vec<(Sequence, u32)> = self.entries().copied().collect();

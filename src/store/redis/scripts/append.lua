@@ -1,5 +1,6 @@
 #!lua
--- KEYS m q; ARGV: hour, then for each envelope: key field, mode (n new, r retried, e ephemeral), entry.
+-- KEYS m q; ARGV: hour, whom the caller takes this server for, then for each envelope: key field, mode (n new, r retried,
+-- e ephemeral), entry.
 -- MOST_MESSAGES, MOST_BYTES, TTL_HOURS and RETRY_WINDOW stand before this.
 -- Returns for each its sequence; 0 for an ephemeral one; -1 refused; -2 full. One alone is no list.
 --
@@ -7,7 +8,7 @@
 -- announced, and follows.
 local m, q, hour = KEYS[1], KEYS[2], ARGV[1]
 local w = channel_of(m)
-local key = ARGV[2]
+local key = ARGV[3]
 local known = redis.call('HMGET', m, key, 'n', 'b', 'h')
 local ends, last, bytes, latest = known[1], known[2], known[3], known[4]
 -- How many wait, once that matters; how many did before.
@@ -34,7 +35,7 @@ local function drop(most)
 end
 
 local answers = {}
-for i = 2, #ARGV, 3 do
+for i = 3, #ARGV, 3 do
   local mode, entry = ARGV[i + 1], ARGV[i + 2]
   local answer
   if ARGV[i] ~= key then
@@ -69,7 +70,7 @@ for i = 2, #ARGV, 3 do
       answer = last + 1
       local text = number(answer)
       redis.call('XADD', q, '0-' .. text, 'e', entry)
-      redis.call('SPUBLISH', w, '\1' .. struct.pack('>I8', answer))
+      redis.call('SPUBLISH', w, '\1' .. struct.pack('>I8', answer) .. ARGV[2])
       redis.call('SPUBLISH', w, entry)
       count, bytes, last = count + 1, bytes + size, answer
     end
