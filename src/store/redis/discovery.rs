@@ -95,22 +95,27 @@ impl Discovery {
         if server.primary || server.run.is_empty() { Ok(()) } else { Err(ConnectError::Replica) }
     }
 
-    /// Asks.
-    pub(super) async fn discover(&self, shared: &Shared, view: &View) -> Result<Layout, ConnectError> {
+    /// Asks. Nobody is waited for longer than `patience`.
+    pub(super) async fn discover(
+        &self,
+        shared: &Shared,
+        view: &View,
+        patience: Duration,
+    ) -> Result<Layout, ConnectError> {
         match self {
             Self::Server(at) => Ok(Layout { nodes: vec![at.clone()], slots: None }),
-            Self::Sentinels(sentinels) => sentinels.primary().await,
-            Self::Cluster(seeds) => cluster(shared, view, seeds).await,
+            Self::Sentinels(sentinels) => sentinels.primary(patience).await,
+            Self::Cluster(seeds) => cluster(shared, view, seeds, patience).await,
         }
     }
 }
 
 impl Sentinels {
     /// The primary, as the Sentinel says that has seen the latest fail-over: one that was cut off may name an old one.
-    async fn primary(&self) -> Result<Layout, ConnectError> {
+    async fn primary(&self, patience: Duration) -> Result<Layout, ConnectError> {
         let mut best: Option<(u64, Endpoint)> = None;
         let mut failed = None;
-        for answer in join_all(self.asked.iter().map(|(at, link)| self.ask(at, link))).await {
+        for answer in join_all(self.asked.iter().map(|(at, link)| within(patience, self.ask(at, link)))).await {
             match answer {
                 Ok((epoch, at)) if best.as_ref().is_none_or(|(highest, _)| epoch > *highest) => {
                     best = Some((epoch, at));
@@ -161,7 +166,7 @@ impl Sentinels {
 
 /// Asks a few nodes that are known, and if none of them answers, those that are configured; believes the one that has
 /// seen the latest epoch of the cluster.
-async fn cluster(shared: &Shared, view: &View, seeds: &[Endpoint]) -> Result<Layout, ConnectError> {
+async fn cluster(shared: &Shared, view: &View, seeds: &[Endpoint], patience: Duration) -> Result<Layout, ConnectError> {
     let mut known: Vec<_> = view.nodes().cloned().collect();
     while known.len() > ASKED {
         known.swap_remove(rand::random_range(0..known.len()));
@@ -183,7 +188,7 @@ async fn cluster(shared: &Shared, view: &View, seeds: &[Endpoint]) -> Result<Lay
         }
         best.map(|said| said.layout).ok_or(failed)
     };
-    if let Ok(layout) = newest(join_all(asked).await) {
+    if let Ok(layout) = newest(join_all(asked.map(|asked| within(patience, asked))).await) {
         return Ok(layout);
     }
     let asked = seeds.iter().map(|at| async move {
@@ -194,7 +199,15 @@ async fn cluster(shared: &Shared, view: &View, seeds: &[Endpoint]) -> Result<Lay
         let answers = link.call(64, |out| questions.iter().for_each(|words| out.words(words))).await;
         said(at, answers.map_err(DialError::from)?)
     });
-    newest(join_all(asked).await)
+    newest(join_all(asked.map(|asked| within(patience, asked))).await)
+}
+
+/// Ends a wait that has become too long.
+pub(super) async fn within<T>(
+    patience: Duration,
+    asked: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    tokio::time::timeout(patience, asked).await.unwrap_or(Err(DialError::Silent.into()))
 }
 
 struct Said {

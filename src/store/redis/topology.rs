@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::breaker::pause;
-use super::discovery::{Discovery, Layout};
+use super::discovery::{Discovery, Layout, within};
 use super::listener::Home;
 use super::node::{self, Node, NodeId, Shared};
 use super::slots::SLOTS;
@@ -138,6 +138,9 @@ pub(super) struct Topology {
     _task: AbortOnDropHandle<()>,
 }
 
+/// How long anybody may take at a look, so that one that is silent does not hide what the others say; doubles with each
+/// look that failed.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// Between two looks that were asked for.
 const REST: Duration = Duration::from_millis(20);
 
@@ -151,7 +154,7 @@ impl Topology {
         let view = Arc::new(ArcSwap::from_pointee(View::nobody()));
         shared.watched.follow(view.clone());
         let mut keeper = Keeper { discovery, promise, shared, view: view.clone(), next: Epoch::default() };
-        keeper.look(true).await?;
+        keeper.look(None).await?;
         let task = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
         Ok(Self { view, _task: task })
     }
@@ -173,7 +176,7 @@ struct Keeper {
 
 impl Keeper {
     async fn run(mut self) {
-        let mut failures = 0;
+        let mut failures: u32 = 0;
         loop {
             let idle = match failures {
                 0 => self.discovery.interval().mul_f64(rand::rng().random_range(0.8..1.2)),
@@ -182,7 +185,7 @@ impl Keeper {
             // Its end, or a nudge: both are a reason to look.
             let _ = tokio::time::timeout(idle, self.shared.nudge.0.wanted.notified()).await;
             let look = self.shared.nudge.0.begun.fetch_add(1, Ordering::AcqRel) + 1;
-            match self.look(false).await {
+            match self.look(Some(PATIENCE * 2u32.saturating_pow(failures.min(6)))).await {
                 Ok(()) => failures = 0,
                 Err(error) => {
                     if failures == 0 {
@@ -196,11 +199,18 @@ impl Keeper {
         }
     }
 
-    /// Finds out who serves what. At the first look, everybody must be there.
-    async fn look(&mut self, first: bool) -> Result<(), ConnectError> {
+    /// Finds out who serves what. Nobody is waited for longer than `patience`; at the first look there is no such limit,
+    /// and everybody must be there.
+    async fn look(&mut self, patience: Option<Duration>) -> Result<(), ConnectError> {
+        let first = patience.is_none();
+        let patience = patience.unwrap_or(Duration::MAX);
         let old = self.view.load_full();
-        let layout = self.discovery.discover(&self.shared, &old).await?;
-        let met = layout.nodes.iter().enumerate().map(|(place, at)| self.meet(at, layout.home_of(place), &old));
+        let layout = self.discovery.discover(&self.shared, &old, patience).await?;
+        let met = layout
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(place, at)| within(patience, self.meet(at, layout.home_of(place), &old)));
         let found = join_all(met).await;
         let mut nodes = Vec::with_capacity(found.len());
         let mut failed = None;
@@ -252,7 +262,8 @@ impl Keeper {
         hints.retain(|at| new.node_at(at).is_none());
         hints.dedup();
         hints.truncate(HINTS);
-        join_all(hints.iter().map(|at| self.meet(at, Home::Nothing, old))).await.into_iter().flatten().collect()
+        let met = hints.iter().map(|at| within(PATIENCE, self.meet(at, Home::Nothing, old)));
+        join_all(met).await.into_iter().flatten().collect()
     }
 
     fn merge(&mut self, old: &View, layout: &Layout, nodes: &[Option<Arc<Node>>]) -> View {
