@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod edge;
+mod jitter;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rand::RngExt;
 use sealpost_proto::Reason;
 use sealpost_proto::status::Failure;
 use tonic::{Code, Status};
@@ -11,6 +10,7 @@ use tracing::warn;
 
 use super::parse;
 use crate::delivery::{Ending, FeedError};
+use crate::jitter::around;
 use crate::store::{AppendError, StoreError};
 use crate::telemetry::{Outcome, Rarely};
 
@@ -139,9 +139,4 @@ pub(super) fn compressed() -> Failure {
 /// A status that the framework made and that says nothing of its reason.
 pub(super) fn is_untyped(status: &Status) -> bool {
     status.get_details_error_info().is_none()
-}
-
-/// About so long, so that clients do not come back all at once.
-fn around(duration: Duration) -> Duration {
-    duration.mul_f64(rand::rng().random_range(0.5..1.5))
 }

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use sealpost_core::{Hour, MessageId};
 
 use super::StoreError;
@@ -80,15 +80,7 @@ impl Entry {
 
     const FORMAT: u8 = 0x10;
 
-    /// The bytes to keep.
-    pub fn encode(&self) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(Self::HEADER_LEN + self.envelope.size());
-        bytes.put_slice(&self.header());
-        bytes.put_slice(self.envelope.bytes());
-        bytes.freeze()
-    }
-
-    /// The bytes to keep before the envelope, for who can write the two apart.
+    /// The bytes to keep before the envelope.
     pub fn header(&self) -> [u8; Self::HEADER_LEN] {
         Self::header_of(self.accepted, self.message_id, self.urgency)
     }
@@ -108,7 +100,7 @@ impl Entry {
         header
     }
 
-    /// Reads what [`encode`](Entry::encode) wrote, without copying the envelope.
+    /// Reads a [`header`](Entry::header) and the envelope behind it, without copying the envelope.
     pub fn decode(mut bytes: Bytes) -> Result<Self, StoreError> {
         let corrupt = StoreError::Corrupt("a queued entry is malformed");
         let envelope = if bytes.len() > Self::HEADER_LEN {

@@ -21,22 +21,17 @@ pub(crate) struct OnServer {
     store: Arc<RedisStore>,
 }
 
-impl OnServer {
-    async fn connect(
-        server: &RedisServer,
-        limits: QueueLimits,
-        clock: &Clock,
-        recording: &Arc<Recording>,
-    ) -> Arc<RedisStore> {
-        let url = RedisUrl::parse(&server.url()).expect("a URL");
-        let options = RedisOptions {
-            limits,
-            durability: Durability::Fsync,
-            timeout: Duration::from_secs(15),
-            ..RedisOptions::new(url)
-        };
-        Arc::new(RedisStore::connect(options, clock.clone(), recording.clone()).await.expect("it connects"))
-    }
+/// Connects as a relay does.
+pub(crate) async fn connect(
+    url: &str,
+    durability: Durability,
+    limits: QueueLimits,
+    clock: &Clock,
+    recording: &Arc<Recording>,
+) -> Arc<RedisStore> {
+    let url = RedisUrl::parse(url).expect("a URL");
+    let options = RedisOptions { limits, durability, timeout: Duration::from_secs(15), ..RedisOptions::new(url) };
+    Arc::new(RedisStore::connect(options, clock.clone(), recording.clone()).await.expect("it connects"))
 }
 
 impl Fixture for OnServer {
@@ -47,7 +42,7 @@ impl Fixture for OnServer {
         let settings = RedisSettings { append_only: AppendOnly::Always, ..RedisSettings::default() };
         let server = RedisServer::spawn(settings).await;
         let (clock, recording) = (this_hour(), Arc::default());
-        let store = Self::connect(&server, limits, &clock, &recording).await;
+        let store = connect(&server.url(), Durability::Fsync, limits, &clock, &recording).await;
         Self { server, limits, clock, recording, store }
     }
 
@@ -67,7 +62,7 @@ impl Fixture for OnServer {
     async fn restart(&mut self) {
         // The old one may go on to tell for a moment.
         self.recording = Arc::default();
-        self.store = Self::connect(&self.server, self.limits, &self.clock, &self.recording).await;
+        self.store = connect(&self.server.url(), Durability::Fsync, self.limits, &self.clock, &self.recording).await;
     }
 
     async fn crash(&mut self) {

@@ -2,11 +2,10 @@
 
 use std::panic::catch_unwind;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use sealpost::clock::Clock;
-use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
+use sealpost::store::redis::RedisStore;
 use sealpost::store::{Durability, QueueLimits, Store};
 use sealpost_core::Address;
 use sealpost_testkit::{AppendOnly, RedisCluster, RedisSentinel, RedisServer, RedisSettings};
@@ -14,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::fixture::{Fixture, this_hour};
 use crate::recording::Recording;
+use crate::redis::connect;
 
 /// Several servers that are one store.
 pub(crate) trait Topology: Send + Sized + 'static {
@@ -104,16 +104,6 @@ pub(crate) struct Over<T: Topology> {
 }
 
 impl<T: Topology> Over<T> {
-    async fn connect(topology: &T, limits: QueueLimits, clock: &Clock, recording: &Arc<Recording>) -> Arc<RedisStore> {
-        let options = RedisOptions {
-            limits,
-            durability: T::DURABILITY,
-            timeout: Duration::from_secs(15),
-            ..RedisOptions::new(RedisUrl::parse(&topology.url()).expect("a URL"))
-        };
-        Arc::new(RedisStore::connect(options, clock.clone(), recording.clone()).await.expect("it connects"))
-    }
-
     fn topology(&mut self) -> &mut T {
         self.topology.as_mut().expect("it is there until the end")
     }
@@ -135,7 +125,7 @@ impl<T: Topology> Fixture for Over<T> {
             primary.command(&["FLUSHALL"]).await.expect("it is emptied");
         }
         let (clock, recording) = (this_hour(), Arc::default());
-        let store = Self::connect(&topology, limits, &clock, &recording).await;
+        let store = connect(&topology.url(), T::DURABILITY, limits, &clock, &recording).await;
         Self { topology: Some(topology), limits, clock, recording, store }
     }
 
@@ -155,7 +145,7 @@ impl<T: Topology> Fixture for Over<T> {
         // The old one may go on to tell for a moment.
         self.recording = Arc::default();
         let topology = self.topology.as_ref().expect("it is there until the end");
-        self.store = Self::connect(topology, self.limits, &self.clock, &self.recording).await;
+        self.store = connect(&topology.url(), T::DURABILITY, self.limits, &self.clock, &self.recording).await;
     }
 
     async fn crash(&mut self) {

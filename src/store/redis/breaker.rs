@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rand::RngExt;
 use tokio::time::Instant;
 
+use crate::jitter::around;
 use crate::store::StoreError;
 
 /// Whether a server is worth trying.
@@ -68,12 +68,7 @@ impl Breaker {
 
 /// Doubles with each failure; jittered, so that relays do not come back together.
 pub(super) fn pause(failures: u32) -> Duration {
-    jittered((FIRST_PAUSE * 2u32.saturating_pow(failures.saturating_sub(1).min(8))).min(LONGEST_PAUSE))
-}
-
-/// About so long.
-pub(super) fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(rand::rng().random_range(0.5..1.5))
+    around((FIRST_PAUSE * 2u32.saturating_pow(failures.saturating_sub(1).min(8))).min(LONGEST_PAUSE))
 }
 
 #[cfg(test)]

@@ -123,8 +123,9 @@ impl Node {
     ) -> Result<Vec<Value>, Fault> {
         let confirm = self.shared.confirm.filter(|_| confirmed);
         let lanes = if confirm.is_some() { &self.confirmed } else { &self.lanes };
-        let lane = lanes.get(usize::from(hash) % lanes.len().max(1));
-        let lane = lane.ok_or(Fault::Unsent(StoreError::Unavailable("there is no connection")))?;
+        let lane = lanes
+            .get(usize::from(self.lane(hash)))
+            .ok_or(Fault::Unsent(StoreError::Unavailable("there is no connection")))?;
         let link = self.link(lane, confirm).await.map_err(Fault::Unsent)?;
         let outcome = link.call(size, write).await;
         match &outcome {
@@ -132,8 +133,7 @@ impl Node {
             Ok(answers) if answers.iter().any(|answer| error_kind(answer) == Some(ServerErrorKind::NoScript)) => {
                 let _ = load(&self.shared.scripts, &link).await;
             }
-            Ok(_) => {}
-            Err(Fault::Unconfirmed(_)) => {}
+            Ok(_) | Err(Fault::Unconfirmed(_)) => {}
             Err(Fault::Unsent(error) | Fault::Unknown(error)) => {
                 lane.discard(&link);
                 if *error == StoreError::TimedOut {

@@ -12,12 +12,13 @@ use redis::{ServerErrorKind, Value};
 use sealpost_core::Address;
 use tokio::time::Instant;
 
-use super::breaker::{Breaker, jittered};
+use super::breaker::Breaker;
 use super::events::RunTag;
 use super::keys;
 use super::node::{Node, refusal};
 use super::topology::{Nudge, Topology};
 use super::wire::{Endpoint, Fault, Out};
+use crate::jitter::around;
 use crate::store::{Epoch, StoreError};
 
 /// A command for one slot.
@@ -268,7 +269,7 @@ impl Router {
         }
         // The first look is enough of a pause; who still finds trouble then gives it time.
         if tries > 1 || !again.look {
-            tokio::time::sleep(jittered(pause)).await;
+            tokio::time::sleep(around(pause)).await;
         }
         Instant::now() < deadline
     }
