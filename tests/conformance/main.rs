@@ -73,6 +73,7 @@ conformance! {
         p1_what_is_told_can_be_read,
         p3_sequences_are_dense_and_in_order_under_concurrency,
         p3_a_batch_keeps_its_order,
+        p3_what_many_ask_at_once_is_done_and_answered_for_each,
         p6_a_mailbox_full_of_messages_refuses_and_keeps_all,
         p6_a_mailbox_full_of_bytes_refuses_and_keeps_all,
         p6_acknowledging_makes_room,

@@ -49,8 +49,9 @@ use scripts::Scripts;
 use startup::Promise;
 use topology::{Nudge, Topology};
 use traffic::{AcknowledgeCommand, AppendCommand, by_mailbox, key_field, oldest};
+use url::Place;
 use wake_path::Watched;
-use wire::{Confirm, Dialer, Out};
+use wire::{Arguments, Confirm, Dialer, Out};
 
 /// The store for many relays.
 pub struct RedisStore {
@@ -73,7 +74,9 @@ impl RedisStore {
         let sentinels = dialer()?.with_login(None, options.sentinel_password.as_deref(), 0);
         let nudge = Nudge::default();
         let shared = Arc::new(Shared {
-            dialer: dialer()?.with_login(url.user.as_deref(), url.password.as_deref(), url.database),
+            dialer: dialer()?
+                .with_login(url.user.as_deref(), url.password.as_deref(), url.database)
+                .joining(!matches!(url.place, Place::Cluster(_))),
             scripts: Scripts::new(&limits),
             connections: options.connections.max(1),
             confirm: match options.durability {
@@ -390,7 +393,7 @@ impl Store for RedisStore {
     }
 }
 
-fn add_grants(out: &mut Out<'_>, grants: &[Grant]) {
+fn add_grants(out: &mut Arguments, grants: &[Grant]) {
     for grant in grants {
         out.arg(key_field(&grant.key)).number(grant.expires.map_or(0, |hour| hour.0));
     }

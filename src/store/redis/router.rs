@@ -17,7 +17,7 @@ use super::events::RunTag;
 use super::keys;
 use super::node::{Node, refusal};
 use super::topology::{Nudge, Topology};
-use super::wire::{Endpoint, Fault, Out};
+use super::wire::{Endpoint, Fault, Out, Outbox};
 use crate::jitter::around;
 use crate::store::{Epoch, StoreError};
 
@@ -351,9 +351,9 @@ impl Plain {
     }
 
     fn at(slot: u16, hash: u8, write: impl FnOnce(&mut Out<'_>)) -> Self {
-        let mut bytes = Vec::new();
-        write(&mut Out::new(&mut bytes));
-        Self { slot, hash, bytes, repeatable: false, confirmed: false, epoch: None }
+        let mut outbox = Outbox::default();
+        write(&mut Out::new(&mut outbox));
+        Self { slot, hash, bytes: outbox.into_bytes(), repeatable: false, confirmed: false, epoch: None }
     }
 
     /// It may be asked twice.

@@ -5,7 +5,7 @@
 
 use redis::Script as RedisScript;
 
-use super::wire::Out;
+use super::wire::{Arguments, Out};
 use crate::store::QueueLimits;
 
 /// A script with its digest.
@@ -23,18 +23,25 @@ impl Script {
     }
 
     /// Begins a call with these keys and so many arguments, which the caller adds.
-    pub(super) fn call<'out, 'bytes>(
+    pub(super) fn call<'out>(&self, out: &'out mut Out<'_>, keys: &[&[u8]], arguments: usize) -> &'out mut Arguments {
+        let [.., count] = keys.len().to_be_bytes();
+        let call = out.command(3 + keys.len() + arguments);
+        call.arg("EVALSHA").arg(&self.digest).number(count);
+        for key in keys {
+            call.arg(key);
+        }
+        call
+    }
+
+    /// Begins a call that may be made together with others that have the same beginning.
+    pub(super) fn join<'out>(
         &self,
-        out: &'out mut Out<'bytes>,
+        out: &'out mut Out<'_>,
+        beginning: &[&[u8]],
         keys: &[&[u8]],
         arguments: usize,
-    ) -> &'out mut Out<'bytes> {
-        let [.., count] = keys.len().to_be_bytes();
-        out.command(3 + keys.len() + arguments).arg("EVALSHA").arg(&self.digest).number(count);
-        for key in keys {
-            out.arg(key);
-        }
-        out
+    ) -> &'out mut Arguments {
+        out.join(&self.digest, beginning, keys, arguments)
     }
 
     /// Its text, for the server to know it.

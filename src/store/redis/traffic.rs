@@ -53,7 +53,10 @@ impl Command for AppendCommand<'_> {
     fn write(&self, run: RunTag, again: bool, out: &mut Out<'_>) {
         let address = self.address();
         let keys = [&keys::mailbox(&address)[..], &keys::queue(&address)];
-        self.scripts.append.call(out, &keys, 2 + 3 * self.members.len()).number(self.hour.0).arg(run);
+        let mut hour = itoa::Buffer::new();
+        let beginning = [hour.format(self.hour.0).as_bytes(), &run];
+        let out = self.scripts.append.join(out, &beginning, &keys, 1 + 3 * self.members.len());
+        out.number(self.members.len() as u64);
         for append in self.appends() {
             let mode = match append {
                 Append { ephemeral: true, .. } => "e",
@@ -117,7 +120,8 @@ impl Command for AcknowledgeCommand<'_> {
         let mut entries: Vec<(Sequence, u32)> = self.entries().copied().collect();
         entries.sort_unstable_by_key(|(sequence, size)| (*size, *sequence));
         let groups = || entries.chunk_by(|one, other| one.1 == other.1).flat_map(|alike| alike.chunks(IDS_A_CALL));
-        self.scripts.acknowledge.call(out, &keys, 1 + groups().count() * 2 + entries.len()).arg(first.incarnation.0);
+        let out = self.scripts.acknowledge.join(out, &[], &keys, 2 + groups().count() * 2 + entries.len());
+        out.arg(first.incarnation.0).number(groups().count() as u64);
         for group in groups() {
             if let Some((_, size)) = group.first() {
                 out.number(*size).number(group.len() as u64);

@@ -1,7 +1,7 @@
 //! What accepted means.
 
 use futures_util::future::join_all;
-use sealpost::store::{Append, AppendError, Entry, Event, QueueLimits, QueuedEntry, Urgency};
+use sealpost::store::{Acknowledgement, Append, AppendError, Entry, Event, Opening, QueueLimits, QueuedEntry, Urgency};
 use sealpost_core::Sequence;
 
 use crate::fixture::Fixture;
@@ -105,6 +105,61 @@ pub(crate) async fn p3_a_batch_keeps_its_order<F: Fixture>() {
         .collect();
     let page = scene.page(1, 0, u32::MAX, u64::MAX).await;
     assert_eq!(page.entries.into_iter().map(|entry| entry.entry.envelope).collect::<Vec<_>>(), sent);
+}
+
+/// A store may do together what is asked at the same time, but does it for each, and answers each.
+pub(crate) async fn p3_what_many_ask_at_once_is_done_and_answered_for_each<F: Fixture>() {
+    const MAILBOXES: std::ops::Range<u8> = 100..140;
+    let mut scene = Scene::<F>::new().await;
+    let store = scene.store();
+    let mut asked = Vec::new();
+    for mailbox in MAILBOXES {
+        scene.make(address(mailbox), key(mailbox)).await;
+        let plain = || Append { to: address(mailbox), key: key(mailbox), ..scene.message(20 + usize::from(mailbox)) };
+        let sent = |number| Ok(sequence(number));
+        asked.push(match mailbox % 6 {
+            0 => vec![(plain(), sent(1))],
+            1 => vec![(plain(), sent(1)), (plain(), sent(2)), (plain(), sent(3))],
+            2 => vec![(Append { key: key(1), ..plain() }, Err(AppendError::Refused))],
+            3 => vec![(Append { ephemeral: true, ..plain() }, Ok(Sequence::NONE)), (plain(), sent(1))],
+            4 => vec![(Append { to: address(9), ..plain() }, Err(AppendError::Refused)), (plain(), sent(1))],
+            _ => {
+                let before = plain();
+                assert_eq!(scene.try_send(before.clone()).await, sent(1));
+                vec![(Append { retried: true, ..before }, sent(1)), (Append { retried: true, ..plain() }, sent(2))]
+            }
+        });
+    }
+    let calls = asked.iter().map(|batch| store.append(batch.iter().map(|(append, _)| append.clone()).collect()));
+    for (batch, answers) in asked.iter().zip(join_all(calls).await) {
+        assert_eq!(answers, batch.iter().map(|(_, answer)| *answer).collect::<Vec<_>>());
+    }
+
+    let mut acknowledgements = Vec::new();
+    for (mailbox, batch) in MAILBOXES.zip(&asked) {
+        (scene.address, scene.key) = (address(mailbox), key(mailbox));
+        let Opening { epoch, incarnation, .. } = scene.open(1).await;
+        let expected: Vec<_> = batch
+            .iter()
+            .filter_map(|(append, answer)| {
+                Some((answer.ok().filter(|it| *it != Sequence::NONE)?, append.envelope.clone()))
+            })
+            .collect();
+        let read = scene.page(1, 0, u32::MAX, u64::MAX).await.entries;
+        assert_eq!(read.into_iter().map(|it| (it.sequence, it.entry.envelope)).collect::<Vec<_>>(), expected);
+        // All but the first.
+        let entries = expected.iter().skip(1).map(|(sequence, _)| (*sequence, 20 + u32::from(mailbox))).collect();
+        acknowledgements.push(Acknowledgement { address: scene.address, epoch, incarnation, entries });
+    }
+    let (one, other) = acknowledgements.split_at(acknowledgements.len() / 2);
+    for outcome in join_all([store.acknowledge(one), store.acknowledge(other)]).await {
+        assert_eq!(outcome, Ok(()));
+    }
+    for (mailbox, batch) in MAILBOXES.zip(&asked) {
+        (scene.address, scene.key) = (address(mailbox), key(mailbox));
+        let left = u64::from(batch.iter().any(|(_, answer)| *answer == Ok(sequence(1))));
+        assert_eq!(scene.queued().await, (left, left * (20 + u64::from(mailbox))));
+    }
 }
 
 pub(crate) async fn p6_a_mailbox_full_of_messages_refuses_and_keeps_all<F: Fixture>() {

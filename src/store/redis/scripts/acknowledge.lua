@@ -1,11 +1,18 @@
 #!lua flags=allow-oom
--- KEYS m q; ARGV: incarnation, then groups of one size each: size, how many (at most 512), id, id …
-if redis.call('HGET', KEYS[1], 'i') ~= ARGV[1] then return 0 end
-local freed, i = 0, 2
-while i < #ARGV do
-  local many = tonumber(ARGV[i + 1])
-  freed = freed + tonumber(ARGV[i]) * redis.call('XDEL', KEYS[2], unpack(ARGV, i + 2, i + 1 + many))
-  i = i + 2 + many
+-- KEYS m q of each mailbox; ARGV for each mailbox: incarnation, how many groups of one size each, then for each of these: size, how many
+-- (at most 512), id, id …
+local call, at = redis.call, 1
+for k = 1, #KEYS, 2 do
+  local m, q = KEYS[k], KEYS[k + 1]
+  local meant, freed = call('HGET', m, 'i') == ARGV[at], 0
+  local groups = tonumber(ARGV[at + 1])
+  at = at + 2
+  for _ = 1, groups do
+    local first = at + 2
+    local last = at + 1 + ARGV[at + 1]
+    if meant then freed = freed + ARGV[at] * call('XDEL', q, unpack(ARGV, first, last)) end
+    at = last + 1
+  end
+  settle(m, q, freed)
 end
-settle(KEYS[1], KEYS[2], freed)
 return 1

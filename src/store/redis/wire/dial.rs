@@ -36,6 +36,8 @@ pub(crate) struct Dialer {
     tls: Option<TlsConnector>,
     /// For each: to connect, and to be answered.
     timeout: Duration,
+    /// Whether calls of scripts may become one.
+    joins: bool,
 }
 
 /// Why there is no connection.
@@ -95,7 +97,7 @@ impl Dialer {
     /// Where the authority's PEM holds no certificate.
     pub(crate) fn new(tls: bool, ca_pem: Option<&[u8]>, timeout: Duration) -> Result<Self, NoCertificate> {
         let tls = if tls { Some(connector(ca_pem)?) } else { None };
-        Ok(Self { user: "default".to_owned(), password: None, database: 0, tls, timeout })
+        Ok(Self { user: "default".to_owned(), password: None, database: 0, tls, timeout, joins: false })
     }
 
     /// As this user.
@@ -106,6 +108,11 @@ impl Dialer {
         self.password = password.map(str::to_owned);
         self.database = database;
         self
+    }
+
+    /// Whether calls of scripts may become one, as where one server has all keys.
+    pub(crate) fn joining(self, joins: bool) -> Self {
+        Self { joins, ..self }
     }
 
     /// Connects. Every wait has the same limit.
@@ -133,10 +140,10 @@ impl Dialer {
         let unreachable = |_| DialError::Unreachable;
         let stream = TcpStream::connect((to.host.as_str(), to.port)).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
-        let Some(tls) = &self.tls else { return Ok(Link::start(stream, self.timeout, confirm, hear)) };
+        let Some(tls) = &self.tls else { return Ok(Link::start(stream, self.timeout, self.joins, confirm, hear)) };
         let name = ServerName::try_from(to.host.clone()).map_err(|_| DialError::Certificate)?;
         let stream = tls.connect(name, stream).await.map_err(|error| tls_error(&error))?;
-        Ok(Link::start(stream, self.timeout, confirm, hear))
+        Ok(Link::start(stream, self.timeout, self.joins, confirm, hear))
     }
 
     async fn greet(&self, link: &Link) -> Result<Greeting, DialError> {

@@ -1,8 +1,9 @@
 //! One connection, shared by many callers.
 //!
 //! A caller writes its commands into the buffer that goes out next, and waits. One task drives the socket: it takes
-//! everything that has gathered, writes it at once, and hands answers out in order. So a lone command leaves
-//! immediately, and under load pipelines form by themselves. A server that is silent for too long ends the
+//! everything that has gathered, writes it at once, and hands answers out in order; while the server is busy with the
+//! last two of these, commands gather. So a lone command leaves immediately, and under load pipelines form by
+//! themselves. A server that is silent for too long ends the
 //! connection: none is trusted again that has been.
 
 use std::collections::VecDeque;
@@ -22,7 +23,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 
-use super::command::Out;
+use super::command::{Out, Outbox};
 use super::reply::{self, Malformed, Note, Said, Scanner};
 use crate::store::StoreError;
 
@@ -73,6 +74,9 @@ pub(crate) trait Hear: Send + Sync + 'static {
 const ROOM: u32 = 8 * 1024;
 /// Bytes read at once, at least.
 const READ: usize = 32 * 1024;
+/// What may be on its way, by the times at which it left. While so much is, commands gather: a server that is busy gets
+/// fewer and larger pieces, one of which it always has; and a lone command does not wait.
+const FLIGHTS: usize = 2;
 /// Reads before others get a turn.
 const READS: usize = 32;
 /// A buffer that has grown beyond this is given back when it is empty.
@@ -88,7 +92,7 @@ struct Shared {
 /// What goes out next.
 #[derive(Default)]
 struct Queue {
-    bytes: Vec<u8>,
+    outbox: Outbox,
     calls: Vec<Call>,
     /// Nothing goes out any more.
     closed: bool,
@@ -111,13 +115,19 @@ impl Call {
 }
 
 impl Link {
-    /// Takes a connected socket over.
-    pub(super) fn start<S>(stream: S, timeout: Duration, confirm: Option<Confirm>, hear: Option<Arc<dyn Hear>>) -> Self
+    /// Takes a connected socket over; `joins` says whether calls of scripts may become one.
+    pub(super) fn start<S>(
+        stream: S,
+        timeout: Duration,
+        joins: bool,
+        confirm: Option<Confirm>,
+        hear: Option<Arc<dyn Hear>>,
+    ) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let shared = Arc::new(Shared {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue { outbox: Outbox::new(joins), ..Queue::default() }),
             driver: AtomicWaker::new(),
             room: Semaphore::new(ROOM as usize),
             over: CancellationToken::new(),
@@ -134,6 +144,8 @@ impl Link {
             reading: BytesMut::new(),
             scanner: Scanner::default(),
             sent: VecDeque::new(),
+            flights: VecDeque::with_capacity(FLIGHTS),
+            calls: VecDeque::new(),
             answered: Vec::new(),
             confirming: false,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -162,8 +174,8 @@ impl Link {
             if queue.closed {
                 return Err(CLOSED);
             }
-            let first = queue.bytes.is_empty();
-            let mut out = Out::new(&mut queue.bytes);
+            let first = queue.outbox.is_empty();
+            let mut out = Out::new(&mut queue.outbox);
             write(&mut out);
             let answers = out.commands();
             if answers == 0 {
@@ -217,18 +229,19 @@ impl From<Malformed> for End {
     }
 }
 
-/// A call on its way, since when; or the question whether the replicas have all before it.
+/// What there will be one answer to.
 enum Sent {
-    Call(Call, Instant),
-    Confirmation(Instant),
+    /// So many commands.
+    Commands(u16),
+    /// The question whether the replicas have all before it.
+    Confirmation,
 }
 
-impl Sent {
-    fn at(&self) -> Instant {
-        match self {
-            Self::Call(_, at) | Self::Confirmation(at) => *at,
-        }
-    }
+/// What left together, and when.
+struct Flight {
+    /// Answers that are still to come.
+    unanswered: usize,
+    at: Instant,
 }
 
 struct Driver<S> {
@@ -243,6 +256,9 @@ struct Driver<S> {
     reading: BytesMut,
     scanner: Scanner,
     sent: VecDeque<Sent>,
+    flights: VecDeque<Flight>,
+    /// Whose commands they are, in their order.
+    calls: VecDeque<Call>,
     /// Answered, but not yet confirmed.
     answered: Vec<Call>,
     confirming: bool,
@@ -275,7 +291,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Takes what has gathered, if all before it is written.
     fn take(&mut self) -> Result<(), End> {
-        if self.written < self.writing.len() || self.confirming {
+        if self.written < self.writing.len() || self.confirming || self.flights.len() >= FLIGHTS {
             return Ok(());
         }
         self.written = 0;
@@ -284,19 +300,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.writing = Vec::new();
         }
         let mut queue = self.shared.queue.lock();
-        if queue.bytes.is_empty() {
+        if queue.outbox.is_empty() {
             return if queue.dropped && self.sent.is_empty() { Err(End::Dropped) } else { Ok(()) };
         }
-        std::mem::swap(&mut queue.bytes, &mut self.writing);
-        let now = Instant::now();
-        self.sent.extend(queue.calls.drain(..).map(|call| Sent::Call(call, now)));
-        drop(queue);
+        self.calls.extend(queue.calls.drain(..));
         if let Some(Confirm { replicas, within }) = self.confirm {
             let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX).max(1);
-            Out::new(&mut self.writing).command(3).arg("WAIT").number(replicas).number(within);
-            self.sent.push_back(Sent::Confirmation(now));
+            Out::new(&mut queue.outbox).command(3).arg("WAIT").number(replicas).number(within);
+        }
+        let before = self.sent.len();
+        self.sent.extend(queue.outbox.take(&mut self.writing).map(Sent::Commands));
+        if self.confirm.is_some() {
+            self.sent.pop_back();
+            self.sent.push_back(Sent::Confirmation);
             self.confirming = true;
         }
+        self.flights.push_back(Flight { unanswered: self.sent.len() - before, at: Instant::now() });
         Ok(())
     }
 
@@ -364,24 +383,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn answer(&mut self, value: Value) -> Result<(), End> {
-        match self.sent.front_mut() {
+        match (self.sent.pop_front(), value) {
             // An answer to nothing.
-            None => Err(End::Nonsense),
-            Some(Sent::Call(call, _)) => {
-                call.values.push(value);
-                if call.values.len() == call.answers
-                    && let Some(Sent::Call(call, _)) = self.sent.pop_front()
-                {
-                    self.shared.room.add_permits(call.room as usize);
-                    match self.confirm {
-                        None => call.finish(Ok(())),
-                        Some(_) => self.answered.push(call),
-                    }
+            (None, _) => return Err(End::Nonsense),
+            (Some(Sent::Commands(1)), value) => self.give(value),
+            (Some(Sent::Commands(commands)), Value::Array(values)) => {
+                if values.len() != usize::from(commands) {
+                    return Err(End::Nonsense);
                 }
-                Ok(())
+                values.into_iter().for_each(|value| self.give(value));
             }
-            Some(Sent::Confirmation(_)) => {
-                self.sent.pop_front();
+            (Some(Sent::Commands(commands)), value) => (0..commands).for_each(|_| self.give(value.clone())),
+            (Some(Sent::Confirmation), value) => {
                 self.confirming = false;
                 let wanted = self.confirm.map_or(0, |confirm| i64::from(confirm.replicas));
                 let outcome = match value {
@@ -389,7 +402,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                     _ => Err(Fault::Unconfirmed(StoreError::Unavailable("too few of Redis's replicas have it yet"))),
                 };
                 self.answered.drain(..).for_each(|call| call.finish(outcome));
-                Ok(())
+            }
+        }
+        if let Some(flight) = self.flights.front_mut() {
+            flight.unanswered -= 1;
+            if flight.unanswered == 0 {
+                self.flights.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the call whose turn it is the answer to its next command.
+    fn give(&mut self, value: Value) {
+        let Some(call) = self.calls.front_mut() else { return };
+        call.values.push(value);
+        if call.values.len() == call.answers
+            && let Some(call) = self.calls.pop_front()
+        {
+            self.shared.room.add_permits(call.room as usize);
+            match self.confirm {
+                None => call.finish(Ok(())),
+                Some(_) => self.answered.push(call),
             }
         }
     }
@@ -397,8 +431,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Ends a connection whose oldest question has waited too long.
     fn keep_time(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         loop {
-            let Some(first) = self.sent.front() else { return Ok(()) };
-            let deadline = first.at() + self.timeout;
+            let Some(first) = self.flights.front() else { return Ok(()) };
+            let deadline = first.at + self.timeout;
             if !self.ticking {
                 self.ticking = true;
                 self.timer.as_mut().reset(deadline);
@@ -422,17 +456,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         };
         let mut queue = self.shared.queue.lock();
         queue.closed = true;
-        queue.bytes = Vec::new();
+        queue.outbox.clear();
         let unsent = std::mem::take(&mut queue.calls);
         drop(queue);
         self.shared.room.close();
         self.shared.over.cancel();
-        self.answered.drain(..).for_each(|call| call.finish(Err(Fault::Unknown(error))));
-        for sent in self.sent.drain(..) {
-            if let Sent::Call(call, _) = sent {
-                call.finish(Err(Fault::Unknown(error)));
-            }
-        }
+        self.answered.drain(..).chain(self.calls.drain(..)).for_each(|call| call.finish(Err(Fault::Unknown(error))));
         for call in unsent {
             call.finish(Err(Fault::Unsent(error)));
         }
@@ -449,7 +478,7 @@ mod tests {
 
     fn link(confirm: Option<Confirm>) -> (Arc<Link>, DuplexStream) {
         let (ours, theirs) = duplex(64 * 1024);
-        (Arc::new(Link::start(ours, PATIENCE, confirm, None)), theirs)
+        (Arc::new(Link::start(ours, PATIENCE, true, confirm, None)), theirs)
     }
 
     fn ask(link: &Arc<Link>, word: &'static str) -> tokio::task::JoinHandle<Result<Value, Fault>> {
@@ -529,6 +558,65 @@ mod tests {
         for other in others {
             assert!(matches!(other.await.expect("no panic"), Err(Fault::Unconfirmed(_))));
         }
+    }
+
+    /// Calls a script so many times.
+    fn join(link: &Arc<Link>, times: usize) -> tokio::task::JoinHandle<Result<Vec<Value>, Fault>> {
+        let link = link.clone();
+        tokio::spawn(async move {
+            let write = |out: &mut Out<'_>| {
+                for _ in 0..times {
+                    out.join("s", &[], &[b"k"], 0);
+                }
+            };
+            link.call(64, write).await
+        })
+    }
+
+    #[tokio::test]
+    async fn each_caller_gets_its_own_of_what_was_joined() {
+        let (link, mut server) = link(None);
+        // While the server takes nothing in, what comes gathers.
+        let large = "x".repeat(128 * 1024);
+        let before = tokio::spawn({
+            let (link, large) = (link.clone(), large.clone());
+            async move { link.ask(&[&large]).await }
+        });
+        let mut head = vec![0; 16];
+        server.read_exact(&mut head).await.expect("it comes");
+        let calls = [join(&link, 1), join(&link, 2), join(&link, 17)];
+        while link.shared.queue.lock().calls.len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        let mut rest = vec![0; 13 + large.len() + 2 - head.len()];
+        server.read_exact(&mut rest).await.expect("it comes");
+        server.write_all(b":0\r\n").await.expect("it is read");
+        assert_eq!(before.await.expect("no panic"), Ok(Value::Int(0)));
+        let mut joined = vec![0; 16];
+        server.read_exact(&mut joined).await.expect("it comes");
+        assert!(joined.starts_with(b"*19\r\n$7\r\nEVALSHA"), "{}", String::from_utf8_lossy(&joined));
+        let sixteen: String = (1..=16).map(|number| format!(":{number}\r\n")).collect();
+        server.write_all(format!("*16\r\n{sixteen}-ERR no\r\n").as_bytes()).await.expect("it is read");
+        let [one, two, many] = calls;
+        let numbers = |from, to| (from..=to).map(Value::Int).collect::<Vec<_>>();
+        let (one, two, many) =
+            (one.await.expect("no panic"), two.await.expect("no panic"), many.await.expect("no panic"));
+        assert_eq!((one, two), (Ok(numbers(1, 1)), Ok(numbers(2, 3))));
+        let many = many.expect("it is answered");
+        assert_eq!(many[..13], numbers(4, 16));
+        assert_eq!(many.len(), 17);
+        assert!(many[13..].iter().all(|answer| matches!(answer, Value::ServerError(_))), "one answer for all");
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_too_short_for_what_was_joined_is_nonsense() {
+        let (link, mut server) = link(None);
+        let call = join(&link, 2);
+        let mut heard = vec![0; 16];
+        server.read_exact(&mut heard).await.expect("it comes");
+        server.write_all(b"*1\r\n:1\r\n").await.expect("it is read");
+        assert!(matches!(call.await.expect("no panic"), Err(Fault::Unknown(_))));
+        link.over().await;
     }
 
     #[tokio::test]

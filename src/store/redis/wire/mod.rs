@@ -10,7 +10,7 @@ mod dial;
 mod link;
 mod reply;
 
-pub(super) use command::Out;
+pub(super) use command::{Arguments, Out, Outbox};
 pub use dial::DialError;
 pub(super) use dial::{Dialer, Endpoint, Greeting};
 pub(super) use link::{Confirm, Fault, Hear, Link};
