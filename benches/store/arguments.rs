@@ -8,6 +8,7 @@ pub(crate) enum Mode {
     Flow,
     Ladder,
     Open,
+    Pod,
     Costs,
     Hours,
 }
@@ -24,9 +25,9 @@ pub(crate) struct Arguments {
     pub(crate) callers: usize,
     /// Connections of the store for commands.
     pub(crate) connections: usize,
-    /// Open mailboxes of `open`.
+    /// Open mailboxes of `open` and `pod`.
     pub(crate) mailboxes: usize,
-    /// How often `open` cuts the wake path.
+    /// How often `open` and `pod` cut the wake path.
     pub(crate) kill_rounds: usize,
 }
 
@@ -50,6 +51,7 @@ impl Arguments {
                 "flow" => asked.modes.push(Mode::Flow),
                 "ladder" => asked.modes.push(Mode::Ladder),
                 "open" => asked.modes.push(Mode::Open),
+                "pod" => asked.modes.push(Mode::Pod),
                 "costs" => asked.modes.push(Mode::Costs),
                 "hours" => asked.modes.push(Mode::Hours),
                 "--json" => asked.json = true,

@@ -8,6 +8,7 @@
 //! | `flow` | messages a second, and CPU a message of Redis and of the client: bare, the redis crate, the store, the harness alone |
 //! | `ladder` | 1 to 4096 callers with one append each at a time: rate and latency; beside them a bare round trip |
 //! | `open` | many open mailboxes: memory, time to open, and what a lost wake path costs live traffic |
+//! | `pod` | the same with a relay as a process, its streams and connections, and a client's sends |
 //! | `costs` | what a mailbox takes of Redis's memory and disk, and an operation of its CPU: the tables of `docs/capacity.md` |
 //! | `hours` | what other clients feel when many queues expire at the start of an hour |
 //!
@@ -32,6 +33,7 @@ mod ladder;
 mod measure;
 mod nothing;
 mod open;
+mod pod;
 mod scene;
 mod table;
 
@@ -54,6 +56,7 @@ async fn main() {
             Mode::Flow => flow::run(&arguments).await,
             Mode::Ladder => ladder::run(&arguments).await,
             Mode::Open => open::run(&arguments).await,
+            Mode::Pod => pod::run(&arguments).await,
             Mode::Costs => costs::run(&arguments).await,
             Mode::Hours => hours::run().await,
         };

@@ -108,13 +108,15 @@ pub(super) fn inspected(value: Value, idle_ttl_hours: u32) -> Result<Option<Insp
         })
         .collect::<Result<_, _>>()?;
 
+    let queued_messages = u64::try_from(integer(queued)?).map_err(|_| UNREADABLE)?;
     Ok(Some(Inspection {
         description: Description {
             grants,
             card: bytes(card)?,
             last: Sequence::new(number(b'n')?).unwrap_or(Sequence::NONE),
-            queued_messages: u64::try_from(integer(queued)?).map_err(|_| UNREADABLE)?,
-            queued_bytes: number(b'b')?,
+            queued_messages,
+            // Without a queue they are out of date.
+            queued_bytes: if queued_messages == 0 { 0 } else { number(b'b')? },
             generation: Generation(number(b'g')?),
             last_seen,
             reclaimed: reclaimed(last_seen, idle_ttl_hours),

@@ -51,8 +51,7 @@ for k = 1, #KEYS, 2 do
     if not answer then
       local size, most = #entry - HEADER, 0
       if not count then
-        -- Without bytes there is no queue. With some it may have expired.
-        count = bytes ~= '0' and call('XLEN', q) or 0
+        count = call('XLEN', q)
         before = count
         if count == 0 then
           bytes = 0

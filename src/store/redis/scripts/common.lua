@@ -1,5 +1,5 @@
 -- Sealpost, shared by the scripts of one mailbox. See docs/redis.md for the keys.
--- m: hash (n last sequence, b queued bytes, h hour of the last append, g generation, i incarnation, s session hash, t hour in which
+-- m: hash (n last sequence, b queued bytes if there is a queue, h hour of the last append, g generation, i incarnation, s session hash, t hour in which
 --    the owner was last here, k<hash> hour at which a delivery key ends or 0), q: stream, c: card.
 -- An entry: 1 byte format, 4 bytes hour, 16 bytes message id, envelope.
 local HEADER = 21
@@ -9,12 +9,12 @@ local function hour_of(entry) return (struct.unpack('>I4', entry[2][2], 2)) end
 local function number(n) return string.format('%d', n) end
 local function channel_of(m) return 'w' .. string.sub(m, 2) end
 
--- Takes freed bytes off the books of a mailbox that there is, and an empty stream off the server.
+-- Takes freed bytes off the books of a mailbox that there is, or an empty stream off the server: without one, nothing counts what
+-- stands on the books.
 local function settle(m, q, freed)
   if freed == 0 then return end
   if redis.call('XLEN', q) == 0 then
     redis.call('DEL', q)
-    redis.call('HSET', m, 'b', '0')
   else
     redis.call('HINCRBY', m, 'b', number(-freed))
   end
