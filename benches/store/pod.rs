@@ -292,7 +292,7 @@ impl Relay {
         let ready = directory.path().join("ready");
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
         command.args(["serve", "--tls-mode", "plaintext", "--relay-names", NAME, "--store-url", &server.url()]);
-        command.args(["--listen-address", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0", "--log-level", "warn"]);
+        command.args(["--listen-address", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0", "--log", "warn"]);
         command.arg("--ready-file").arg(&ready).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn().expect("it starts");
         let address = eventually("the relay is ready", PATIENCE, async || clients(&ready)).await;

@@ -7,7 +7,7 @@ use sealpost::clock::Clock;
 use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
 use sealpost::store::{Durability, QueueLimits, Store};
 use sealpost_core::Address;
-use sealpost_testkit::{AppendOnly, RedisServer, RedisSettings};
+use sealpost_testkit::{AppendOnly, RedisServer, RedisSettings, eventually};
 
 use crate::fixture::{Fixture, this_hour};
 use crate::recording::Recording;
@@ -82,4 +82,18 @@ impl Fixture for OnServer {
         spoiling.exec_async(&mut connection).await.expect("it is spoiled");
         let _ = address;
     }
+}
+
+/// With mailboxes that are watched, too.
+#[tokio::test]
+async fn a_store_that_is_let_go_of_leaves_no_connection() {
+    let OnServer { server, store, .. } = OnServer::new(QueueLimits::default()).await;
+    store.watch(Address::from_bytes([1; 32])).await.expect("it is watched");
+    let clients = async || {
+        let list = server.command(&["CLIENT", "LIST"]).await.expect("it answers").text();
+        list.lines().filter(|line| line.contains("name=sealpost")).count()
+    };
+    assert!(clients().await > 0);
+    drop(store);
+    eventually("they are gone", Duration::from_secs(10), async || (clients().await == 0).then_some(())).await;
 }

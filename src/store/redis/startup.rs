@@ -33,7 +33,9 @@ pub enum ConnectError {
     #[error("store.ca holds no certificate in PEM form")]
     BadCa,
     /// It is too old.
-    #[error("the server is Redis {0}; Sealpost needs Redis 7.0 or Valkey 8.0, or later")]
+    #[error(
+        "the server at store.url is Redis {0}; Sealpost needs Redis 7.0 or Valkey 8.0, or later: update it, or name another"
+    )]
     TooOld(String),
     /// It runs as a cluster.
     #[error(

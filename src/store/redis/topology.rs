@@ -152,7 +152,7 @@ impl Topology {
         shared: Arc<Shared>,
     ) -> Result<Self, ConnectError> {
         let view = Arc::new(ArcSwap::from_pointee(View::nobody()));
-        shared.watched.follow(view.clone());
+        shared.watched.follow(&view);
         let mut keeper = Keeper { discovery, promise, shared, view: view.clone(), next: Epoch::default() };
         keeper.look(None).await?;
         let task = AbortOnDropHandle::new(tokio::spawn(keeper.run()));

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -22,7 +22,8 @@ use crate::store::StoreError;
 
 /// The mailboxes that are watched.
 pub(super) struct Watched {
-    view: OnceLock<Arc<ArcSwap<View>>>,
+    /// Nodes know us: as long as we kept them they would never close their connections.
+    view: OnceLock<Weak<ArcSwap<View>>>,
     hasher: RandomState,
     shards: Vec<Mutex<HashMap<Address, Watch>>>,
 }
@@ -46,9 +47,9 @@ impl Watched {
     }
 
     /// Assigns mailboxes by this view from now on.
-    pub(super) fn follow(&self, view: Arc<ArcSwap<View>>) {
+    pub(super) fn follow(&self, view: &Arc<ArcSwap<View>>) {
         // There is one topology.
-        let _ = self.view.set(view);
+        let _ = self.view.set(Arc::downgrade(view));
     }
 
     /// Subscribes to a mailbox, from this call on; the future is ready when its node has confirmed it.
@@ -57,7 +58,7 @@ impl Watched {
         let nobody = StoreError::Unavailable("no Redis server serves the mailbox");
         let ordered = self.with(&address, |watched| {
             // The view is taken under the lock: a change comes before, and is seen, or after, and moves it.
-            let view = self.view.get().map(|view| view.load());
+            let view = self.view();
             let node = view.as_ref().and_then(|view| view.shard(|| keys::slot(&address))).map(|shard| &shard.node);
             let watch = watched.entry(address).or_insert(Watch { count: 0, node: None });
             watch.count += 1;
@@ -81,8 +82,8 @@ impl Watched {
                 return;
             }
             let node = watch.remove().node;
-            if let (Some(id), Some(view)) = (node, self.view.get())
-                && let Some(node) = view.load().node(id)
+            if let (Some(id), Some(view)) = (node, self.view())
+                && let Some(node) = view.node(id)
             {
                 node.listener.order(Order::Unsubscribe(address));
             }
@@ -121,6 +122,10 @@ impl Watched {
                 }
             }
         }
+    }
+
+    fn view(&self) -> Option<Arc<View>> {
+        Some(self.view.get()?.upgrade()?.load_full())
     }
 
     fn with<T>(&self, address: &Address, work: impl FnOnce(&mut HashMap<Address, Watch>) -> T) -> Option<T> {
