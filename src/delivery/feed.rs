@@ -16,6 +16,7 @@ use super::credit::Credit;
 use super::hub::Hub;
 use super::inbox::News;
 use super::leave::{Drain, Ending, jittered};
+use super::lines::{Haste, Lines};
 use super::mailbox::{Mailbox, Pushed};
 use super::opening;
 use crate::store::{
@@ -116,8 +117,8 @@ pub struct Feed<I, E> {
     /// By number; a closed one leaves its place empty, so that numbers are never given twice.
     mailboxes: Vec<Option<Box<Mailbox>>>,
     credit: Credit,
-    /// Numbers of mailboxes that want to read, first come first served.
-    line: VecDeque<u32>,
+    /// Mailboxes that want to read.
+    lines: Lines,
     reads: FuturesUnordered<StoreFuture<'static, DoneRead>>,
     openings: FuturesUnordered<StoreFuture<'static, DoneOpening>>,
     /// Whose openings those are.
@@ -207,7 +208,7 @@ where
             bell,
             mailboxes,
             credit,
-            line: VecDeque::new(),
+            lines: Lines::default(),
             reads: FuturesUnordered::new(),
             openings: FuturesUnordered::new(),
             adding: Vec::new(),
@@ -404,29 +405,39 @@ where
         let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
             return;
         };
-        if mailbox.is_behind() && !mailbox.reading && !mailbox.queued {
-            mailbox.queued = true;
-            self.line.push_back(number);
+        if mailbox.reading {
+            return;
+        }
+        match (mailbox.is_behind(), mailbox.queued) {
+            (Some(haste), None) => {
+                mailbox.queued = Some(haste);
+                self.lines.put(number, haste);
+            }
+            (Some(Haste::Envelopes), Some(Haste::Doubt)) => {
+                mailbox.queued = Some(Haste::Envelopes);
+                self.lines.hasten(number);
+            }
+            _ => {}
         }
     }
 
     fn start_reads(&mut self) {
-        // Each mailbox of the line gets one look.
-        for _ in 0..self.line.len() {
+        // Each mailbox of the lines gets one look.
+        for _ in 0..self.lines.len() {
             if self.reads.len() >= READS || self.credit.messages == 0 || self.credit.bytes == 0 {
                 return;
             }
-            let Some(number) = self.line.pop_front() else {
+            let Some((number, haste)) = self.lines.next() else {
                 return;
             };
             let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
                 continue;
             };
             if mailbox.too_few.is_some_and(|bytes| self.credit.bytes <= bytes) {
-                self.line.push_back(number);
+                self.lines.put(number, haste);
                 continue;
             }
-            mailbox.queued = false;
+            mailbox.queued = None;
             mailbox.reading = true;
             let reserved = self.credit.reserve(READ);
             let request = ReadRequest {

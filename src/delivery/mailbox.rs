@@ -7,6 +7,7 @@ use sealpost_core::{Address, Sequence};
 
 use super::credit::Credit;
 use super::hub::Registration;
+use super::lines::Haste;
 use crate::store::{Epoch, Generation, Incarnation, Opening, Page, SessionId, Store};
 
 /// The state of one open mailbox. When it is dropped, the store stops telling of it.
@@ -30,8 +31,8 @@ pub(super) struct Mailbox {
     outstanding: VecDeque<(Sequence, u32)>,
     /// A read is under way.
     pub(super) reading: bool,
-    /// It stands in the line of those that want to read.
-    pub(super) queued: bool,
+    /// The line in which it waits to read.
+    pub(super) queued: Option<Haste>,
     /// So many bytes of credit were too few for the next envelope: it is no use to read with no more than that.
     pub(super) too_few: Option<u64>,
     /// Reads that failed since one succeeded.
@@ -77,7 +78,7 @@ impl Mailbox {
             catch_up: Some(opening.last),
             outstanding: VecDeque::new(),
             reading: false,
-            queued: false,
+            queued: None,
             too_few: None,
             failures: 0,
         }
@@ -89,8 +90,11 @@ impl Mailbox {
     }
 
     /// Whether there is, or may be, something to read.
-    pub(super) fn is_behind(&self) -> bool {
-        self.unsure || self.position < self.highest
+    pub(super) fn is_behind(&self) -> Option<Haste> {
+        match self.position < self.highest {
+            true => Some(Haste::Envelopes),
+            false => self.unsure.then_some(Haste::Doubt),
+        }
     }
 
     /// Anything may have happened.
@@ -108,7 +112,7 @@ impl Mailbox {
         if sequence <= self.position {
             return Pushed::Old;
         }
-        if !self.is_behind() && sequence == self.position.next() && credit.take(size) {
+        if self.is_behind().is_none() && sequence == self.position.next() && credit.take(size) {
             self.sent(sequence, size);
             self.highest = sequence;
             return Pushed::Send;

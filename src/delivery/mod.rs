@@ -14,6 +14,7 @@ mod feed;
 mod hub;
 mod inbox;
 mod leave;
+mod lines;
 mod mailbox;
 mod opening;
 
