@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sealpost::clock::Clock;
 use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
 use sealpost::store::{Durability, QueueLimits, Store};
@@ -11,6 +12,7 @@ use sealpost_testkit::{AppendOnly, RedisServer, RedisSettings, eventually};
 
 use crate::fixture::{Fixture, this_hour};
 use crate::recording::Recording;
+use crate::scene::Scene;
 
 /// On a server of its own.
 pub(crate) struct OnServer {
@@ -82,6 +84,32 @@ impl Fixture for OnServer {
         spoiling.exec_async(&mut connection).await.expect("it is spoiled");
         let _ = address;
     }
+}
+
+/// Calls that leave together, some with one envelope and some with several: an answer that fits none of them would end the
+/// connection, and be made good by a retry.
+#[tokio::test]
+async fn what_is_joined_is_answered_at_the_first_try() {
+    let scene = Scene::<OnServer>::new().await;
+    let statistics = async || {
+        let said = scene.fixture.server.command(&["INFO", "stats", "commandstats"]).await.expect("it answers").text();
+        let number = |name: &str| {
+            let line = said.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.split([',', '\r']).next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        (number("total_connections_received:"), number("cmdstat_evalsha:calls="))
+    };
+    scene.send(100).await;
+    // The one that asks is new each time.
+    let before = statistics().await;
+    let batches = (0..32).map(|number| (0..number % 3 + 1).map(|_| scene.message(100)).collect::<Vec<_>>());
+    let store = scene.store();
+    let answers = join_all(batches.map(|batch| store.append(batch))).await;
+    let numbers: Vec<_> = answers.into_iter().flatten().map(|answer| answer.expect("it is queued").get()).collect();
+    assert_eq!(numbers, (2..=numbers.len() as u64 + 1).collect::<Vec<_>>());
+    let after = statistics().await;
+    assert_eq!(after.0 - before.0, 1, "no connection ended");
+    assert!(after.1 - before.1 < 32, "they were joined");
 }
 
 /// With mailboxes that are watched, too.

@@ -1,13 +1,15 @@
 #!lua
 -- KEYS m q of each mailbox; ARGV: hour, whom the caller takes this server for, then for each mailbox how many envelopes, and for each of
 -- these: key field, mode (n new, r retried, e ephemeral), entry.
--- Returns for each envelope its sequence; 0 for an ephemeral one; -1 refused; -2 full. One alone is no list.
+-- Returns for each mailbox a list, for each envelope its sequence; 0 for an ephemeral one; -1 refused; -2 full. What would be alone in a
+-- list is no list.
 --
 -- Redis's Lua touches every byte of every string that it makes, so none is made of an envelope: what is published is
 -- announced, and follows.
 local call, text = redis.call, string.format
 local hour, run = ARGV[1], ARGV[2]
 local now = tonumber(hour)
+local function list(items) return #items == 1 and items[1] or items end
 local answers, last_of_all = {}, 2
 for k = 1, #KEYS, 2 do
   local m, q = KEYS[k], KEYS[k + 1]
@@ -17,6 +19,7 @@ for k = 1, #KEYS, 2 do
   local key = ARGV[first]
   local known = call('HMGET', m, key, 'n', 'b', 'h')
   local ends, last, bytes, latest = known[1], known[2], known[3], known[4]
+  local said = {}
   -- How many wait, once that matters; how many did before.
   local count, before
   for i = first, last_of_all, 3 do
@@ -75,12 +78,12 @@ for k = 1, #KEYS, 2 do
         count, bytes, last = count + 1, bytes + size, answer
       end
     end
-    answers[#answers + 1] = answer
+    said[#said + 1] = answer
   end
+  answers[#answers + 1] = list(said)
   if last ~= known[2] then
     call('HSET', m, 'n', text('%d', last), 'b', text('%d', bytes), 'h', hour)
     if before == 0 or latest ~= hour then call('EXPIREAT', q, text('%d', (now + TTL_HOURS + 1) * 3600)) end
   end
 end
-if #answers == 1 then return answers[1] end
-return answers
+return list(answers)
