@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use sealpost::clock::Clock;
 use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
-use sealpost::store::{Durability, QueueLimits, Store};
+use sealpost::store::{Durability, QueueLimits, SessionAcknowledgement, Store};
 use sealpost_core::Address;
 use sealpost_testkit::{AppendOnly, RedisServer, RedisSettings, eventually};
 
 use crate::fixture::{Fixture, this_hour};
 use crate::recording::Recording;
-use crate::scene::Scene;
+use crate::scene::{Scene, sequence, session};
 
 /// On a server of its own.
 pub(crate) struct OnServer {
@@ -110,6 +110,56 @@ async fn what_is_joined_is_answered_at_the_first_try() {
     let after = statistics().await;
     assert_eq!(after.0 - before.0, 1, "no connection ended");
     assert!(after.1 - before.1 < 32, "they were joined");
+}
+
+async fn queues(scene: &Scene<OnServer>) -> usize {
+    scene.fixture.server.command(&["KEYS", "q:*"]).await.expect("it answers").items().len()
+}
+
+#[tokio::test]
+async fn a_queue_whose_last_envelope_goes_is_off_the_server() {
+    let scene = Scene::<OnServer>::new().await;
+    assert_eq!(queues(&scene).await, 0);
+    let first = scene.send(100).await;
+    let second = scene.send(50).await;
+    scene.acknowledge(&[(first, 100)]).await;
+    assert_eq!(queues(&scene).await, 1);
+    scene.acknowledge(&[(second, 50)]).await;
+    assert_eq!(queues(&scene).await, 0);
+    let third = scene.send(70).await;
+    scene.open(1).await;
+    let acknowledgement = SessionAcknowledgement {
+        address: scene.address,
+        session: session(1),
+        up_to: sequence(third),
+        sequences: Vec::new(),
+    };
+    scene.store().acknowledge_by_session(acknowledgement).await.expect("the store works");
+    assert_eq!(queues(&scene).await, 0);
+    assert_eq!(scene.queued().await, (0, 0));
+    scene.send(30).await;
+    assert_eq!(scene.queued().await, (1, 30), "what went before does not count");
+}
+
+/// Where there is no room, what has expired goes; if that is all, the queue begins anew.
+#[tokio::test]
+async fn a_queue_that_begins_anew_expires_too() {
+    let limits = QueueLimits { max_bytes: 100_000, message_ttl_hours: 24, ..QueueLimits::default() };
+    let scene = Scene::<OnServer>::with(limits).await;
+    // As many as the first append of an hour drops, and one more.
+    for _ in 0..65 {
+        scene.send(10).await;
+    }
+    scene.send(65_536).await;
+    scene.pass_hours(30);
+    let first = scene.send(10).await;
+    scene.acknowledge(&[(first, 10)]).await;
+    assert_eq!(queues(&scene).await, 1, "one that has expired is left");
+    scene.send(65_536).await;
+    assert_eq!(scene.queued().await, (1, 65_536));
+    let queue = scene.fixture.server.command(&["KEYS", "q:*"]).await.expect("it answers").items()[0].text();
+    let seconds = scene.fixture.server.command(&["TTL", &queue]).await.expect("it answers").integer();
+    assert!(seconds.expect("a number") > 0, "it expires");
 }
 
 /// With mailboxes that are watched, too.

@@ -1,6 +1,8 @@
 //! A replica takes a primary's place while mailboxes are open.
 
 use sealpost::config::DurabilitySetting;
+use sealpost_proto::Reason;
+use sealpost_proto::status::Failure;
 use sealpost_testkit::{AppendOnly, RedisCluster, RedisSentinel, RedisSettings};
 
 use crate::cluster::Cluster;
@@ -32,6 +34,21 @@ async fn p1_what_was_accepted_outlives_a_failover_by_sentinel() {
     }
     loyal.until(40).await;
     assert!(loyal.ends > 0, "numbers may be given again after a failover, so the stream ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p1_nothing_is_accepted_that_no_replica_has() {
+    let redis = RedisSentinel::spawn(settings()).await;
+    let relays = Cluster::over_with(redis.url(), KEPT, 1, |settings| settings.store.timeout_ms = None).await;
+    let owner = Owner::with_mailbox(&mut relays.owners(0).await).await;
+    let mut senders = relays.senders(0).await;
+    let primary = redis.primary().await;
+    let replicas = (0..3).filter(|server| *server != primary);
+    replicas.clone().for_each(|replica| redis.pause(replica));
+    let refused = senders.send(owner.send(1)).await.expect_err("nobody else has it");
+    assert_eq!(Failure::from_status(&refused).expect("a typed status").reason, Reason::StoreUnavailable);
+    replicas.for_each(|replica| redis.resume(replica));
+    loyal::send(&mut senders, &owner, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

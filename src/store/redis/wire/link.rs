@@ -560,6 +560,32 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn what_comes_while_two_pieces_are_unanswered_leaves_together() {
+        let (link, mut server) = link(None);
+        let first = ask(&link, "A");
+        expect(&mut server, b"*1\r\n$1\r\nA\r\n").await;
+        let second = ask(&link, "B");
+        expect(&mut server, b"*1\r\n$1\r\nB\r\n").await;
+        let others = [ask(&link, "C"), ask(&link, "D")];
+        while link.shared.queue.lock().calls.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        // Nothing of them has left, however often the connection had its turn.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(link.shared.queue.lock().calls.len(), 2);
+        server.write_all(b":1\r\n").await.expect("it is read");
+        expect(&mut server, b"*1\r\n$1\r\nC\r\n*1\r\n$1\r\nD\r\n").await;
+        server.write_all(b":2\r\n:3\r\n:4\r\n").await.expect("it is read");
+        assert_eq!(first.await.expect("no panic"), Ok(Value::Int(1)));
+        assert_eq!(second.await.expect("no panic"), Ok(Value::Int(2)));
+        for (other, number) in others.into_iter().zip([3, 4]) {
+            assert_eq!(other.await.expect("no panic"), Ok(Value::Int(number)));
+        }
+    }
+
     /// Calls a script so many times.
     fn join(link: &Arc<Link>, times: usize) -> tokio::task::JoinHandle<Result<Vec<Value>, Fault>> {
         let link = link.clone();
