@@ -36,7 +36,7 @@ struct Counts {
 const JOINED: u16 = 16;
 const FULL: usize = 64 * 1024;
 /// A buffer that has grown beyond this is given back when it is empty.
-const KEPT: usize = 1024 * 1024;
+pub(super) const KEPT: usize = 1024 * 1024;
 
 impl Outbox {
     /// An empty one; `joins` says whether one server has the keys of all scripts.

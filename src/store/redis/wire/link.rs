@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Out, Outbox};
+use super::command::{KEPT, Out, Outbox};
 use super::reply::{self, Malformed, Note, Said, Scanner};
 use crate::store::StoreError;
 
@@ -79,8 +79,6 @@ const READ: usize = 32 * 1024;
 const FLIGHTS: usize = 2;
 /// Reads before others get a turn.
 const READS: usize = 32;
-/// A buffer that has grown beyond this is given back when it is empty.
-const KEPT: usize = 1024 * 1024;
 
 struct Shared {
     queue: Mutex<Queue>,
