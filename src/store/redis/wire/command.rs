@@ -1,7 +1,7 @@
 //! Writing commands: an array of bulk strings each, straight into the buffer that goes out.
 //!
-//! Calls of the same script that come one after the other are joined, where they may be: a server spends on each call
-//! about as much as on what our scripts do in one.
+//! Calls of the same script that come one after the other are joined, where they may be: a call by itself costs
+//! Redis 2 to 3 µs.
 
 /// What goes out next.
 #[derive(Default)]

@@ -75,7 +75,8 @@ const ROOM: u32 = 8 * 1024;
 /// Bytes read at once, at least.
 const READ: usize = 32 * 1024;
 /// What may be on its way, by the times at which it left. While so much is, commands gather: a server that is busy gets
-/// fewer and larger pieces, one of which it always has; and a lone command does not wait.
+/// fewer and larger pieces, one of which it always has; and a lone command does not wait. Where replicas must confirm, it
+/// is one: `WAIT` holds up what is behind it.
 const FLIGHTS: usize = 2;
 /// Reads before others get a turn.
 const READS: usize = 32;
@@ -145,7 +146,6 @@ impl Link {
             flights: VecDeque::with_capacity(FLIGHTS),
             calls: VecDeque::new(),
             answered: Vec::new(),
-            confirming: false,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             ticking: false,
         };
@@ -259,7 +259,6 @@ struct Driver<S> {
     calls: VecDeque<Call>,
     /// Answered, but not yet confirmed.
     answered: Vec<Call>,
-    confirming: bool,
     timer: Pin<Box<Sleep>>,
     /// Whether the timer is set.
     ticking: bool,
@@ -289,7 +288,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
 
     /// Takes what has gathered, if all before it is written.
     fn take(&mut self) -> Result<(), End> {
-        if self.written < self.writing.len() || self.confirming || self.flights.len() >= FLIGHTS {
+        let most = if self.confirm.is_some() { 1 } else { FLIGHTS };
+        if self.written < self.writing.len() || self.flights.len() >= most {
             return Ok(());
         }
         self.written = 0;
@@ -311,7 +311,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.confirm.is_some() {
             self.sent.pop_back();
             self.sent.push_back(Sent::Confirmation);
-            self.confirming = true;
         }
         self.flights.push_back(Flight { unanswered: self.sent.len() - before, at: Instant::now() });
         Ok(())
@@ -393,7 +392,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             }
             (Some(Sent::Commands(commands)), value) => (0..commands).for_each(|_| self.give(value.clone())),
             (Some(Sent::Confirmation), value) => {
-                self.confirming = false;
                 let wanted = self.confirm.map_or(0, |confirm| i64::from(confirm.replicas));
                 let outcome = match value {
                     Value::Int(replicas) if replicas >= wanted => Ok(()),
