@@ -6,6 +6,7 @@
 //! when it was sent, and none of those may come later for the first time.
 
 use std::collections::VecDeque;
+use std::ops::AddAssign;
 
 /// What is known of the messages to one mailbox. Numbers count from 1.
 #[derive(Debug, Default)]
@@ -60,6 +61,20 @@ pub enum Answer {
 struct Entry {
     answer: Option<Answer>,
     delivered: bool,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.accepted += other.accepted;
+        self.refused += other.refused;
+        self.unknown += other.unknown;
+        self.delivered += other.delivered;
+        self.duplicates += other.duplicates;
+        self.out_of_order += other.out_of_order;
+        self.lost += other.lost;
+        self.unexpected += other.unexpected;
+    }
 }
 
 impl Entry {
@@ -130,16 +145,26 @@ impl Ledger {
         true
     }
 
-    /// The run is over: what has not arrived will not.
-    pub fn end(mut self) -> Counts {
-        for entry in self.entries {
+    /// Whether there is something that should still come: an answer, or a message that was accepted.
+    pub fn waits(&self) -> bool {
+        self.entries.iter().any(|entry| match entry.answer {
+            None => true,
+            Some(Answer::Accepted) => !entry.delivered,
+            Some(Answer::Refused | Answer::Unknown) => false,
+        })
+    }
+
+    /// The counts, if the run ended now: what has not arrived will not.
+    pub fn end(&self) -> Counts {
+        let mut counts = self.counts;
+        for entry in &self.entries {
             match entry.answer {
-                Some(Answer::Accepted) if !entry.delivered => self.counts.lost += 1,
-                None => self.counts.unknown += 1,
+                Some(Answer::Accepted) if !entry.delivered => counts.lost += 1,
+                None => counts.unknown += 1,
                 Some(_) => {}
             }
         }
-        self.counts
+        counts
     }
 
     fn entry(&mut self, number: u64) -> Option<&mut Entry> {

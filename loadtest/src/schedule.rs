@@ -7,9 +7,11 @@
 use std::time::Duration;
 
 use rand::{Rng, RngExt as _};
+use serde::{Deserialize, Serialize};
 
 /// How arrivals are spread around their rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Arrivals {
     /// At equal distances.
     Constant,

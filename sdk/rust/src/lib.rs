@@ -62,6 +62,16 @@ mod send;
 mod sender;
 mod tls;
 
+/// The parts below [`Relay`], for tools that speak the contract themselves, such as a load test. They follow the contract
+/// and tonic, so they may change in any release; apps need none of them.
+pub mod low_level {
+    pub use crate::link::Dialer;
+    pub use crate::proofs::Prover;
+    pub use sealpost_core::Operation;
+    pub use sealpost_proto::v1;
+    pub use tonic::transport::Channel;
+}
+
 pub use contact::{Contact, Contacts, MemoryContacts};
 pub use dedup::{Dedup, DedupFileError, FileDedup, MemoryDedup, MessageKey};
 pub use device::{CARD_LIFETIME_SECS, DeliveryGrant, Device, DeviceError, KEPT_SEALING_KEYS, MAX_DELIVERY_KEYS};

@@ -1,13 +1,15 @@
 //! Connections to the relay. Each link is a connection of its own, and never shared between the anonymous service and
 //! the owner's: the relay could tell by a shared one who sends.
 
+use std::fmt;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tonic::codegen::http::uri::Authority;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
@@ -22,8 +24,8 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(45);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How to connect.
-pub(crate) struct Dialer {
+/// Makes connections to one relay, each on its own.
+pub struct Dialer {
     endpoint: Endpoint,
     address: Arc<str>,
     tls: Option<Tls>,
@@ -36,7 +38,11 @@ pub(crate) struct Link {
 }
 
 impl Dialer {
-    pub(crate) fn new(options: &RelayOptions) -> Result<Self, OptionsError> {
+    /// Prepares for a relay; nothing is connected yet.
+    ///
+    /// # Errors
+    /// Options that contradict themselves, or no certificate authorities.
+    pub fn new(options: &RelayOptions) -> Result<Self, OptionsError> {
         let authority = format!("{}:{}", bracketed(options), options.host.port());
         let address = options.connect_to.clone().unwrap_or_else(|| authority.clone());
         if !address.parse::<Authority>().is_ok_and(|address| address.port_u16().is_some()) {
@@ -56,13 +62,24 @@ impl Dialer {
         Ok(Self { endpoint, address: address.into(), tls: tls::tls(options)? })
     }
 
-    /// A fresh connection, made on first use. Needs a tokio runtime.
-    pub(crate) fn dial(&self) -> Channel {
+    /// A fresh connection, made on first use, and again after it broke. Needs a tokio runtime.
+    pub fn dial(&self) -> Channel {
+        self.dial_from(None)
+    }
+
+    /// As [`dial`](Dialer::dial), from this address of the machine: one address has some 28,000 ports to a relay.
+    pub fn dial_from(&self, local: Option<IpAddr>) -> Channel {
         let (address, tls) = (self.address.clone(), self.tls.clone());
         self.endpoint.connect_with_connector_lazy(service_fn(move |_: Uri| {
             let (address, tls) = (address.clone(), tls.clone());
-            async move { connect(&address, tls).await.map(TokioIo::new) }
+            async move { connect(&address, local, tls).await.map(TokioIo::new) }
         }))
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialer(..)")
     }
 }
 
@@ -88,13 +105,24 @@ impl Link {
 trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
 
-async fn connect(address: &str, tls: Option<Tls>) -> io::Result<Box<dyn Transport>> {
-    let stream = TcpStream::connect(address).await?;
+async fn connect(address: &str, local: Option<IpAddr>, tls: Option<Tls>) -> io::Result<Box<dyn Transport>> {
+    let stream = match local {
+        None => TcpStream::connect(address).await?,
+        Some(local) => connect_from(local, address).await?,
+    };
     stream.set_nodelay(true)?;
     match tls {
         None => Ok(Box::new(stream)),
         Some(Tls { connector, name }) => Ok(Box::new(connector.connect(name, stream).await?)),
     }
+}
+
+async fn connect_from(local: IpAddr, address: &str) -> io::Result<TcpStream> {
+    let mut remotes = lookup_host(address).await?.filter(|remote| remote.is_ipv4() == local.is_ipv4());
+    let remote = remotes.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let socket = if local.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(local, 0))?;
+    socket.connect(remote).await
 }
 
 fn bracketed(options: &RelayOptions) -> String {

@@ -6,9 +6,9 @@ use sealpost_proto::{Reason, v1};
 use crate::Error;
 use crate::clock::RelayClock;
 
-/// Makes the proofs for one relay.
+/// Makes an owner's proofs for one relay, as they travel.
 #[derive(Debug)]
-pub(crate) struct Prover {
+pub struct Prover {
     audience: Audience,
     clock: RelayClock,
 }
@@ -21,7 +21,8 @@ pub(crate) struct SecondChances {
 }
 
 impl Prover {
-    pub(crate) fn new(audience: Audience) -> Self {
+    /// For the relay of this name.
+    pub fn new(audience: Audience) -> Self {
         Self { audience, clock: RelayClock::default() }
     }
 
@@ -29,8 +30,8 @@ impl Prover {
         &self.audience
     }
 
-    /// A fresh proof.
-    pub(crate) fn prove(&self, key: &IdentityKey, operation: Operation) -> v1::Proof {
+    /// A fresh proof, for one call.
+    pub fn prove(&self, key: &IdentityKey, operation: Operation) -> v1::Proof {
         let nonce = Nonce::generate(&mut rand::rng());
         let proof = Proof::sign(key, &self.audience, operation, self.clock.now(), nonce);
         v1::Proof {

@@ -1,0 +1,3 @@
+//! What is tested: servers that are started here, or a deployment that is there already.
+
+pub mod child;
