@@ -103,7 +103,7 @@ mod tests {
         let stretches = vec![Stretch::steady(4000.0, Duration::from_millis(100))];
         let schedule = Schedule::new(stretches, Arrivals::Constant, StdRng::seed_from_u64(1));
         let begins = board.now();
-        let pacer = Pacer::start(Pace { schedule, begins }, board.clone(), queues.into()).unwrap();
+        let pacer = Pacer::start(Pace { schedule, begins }, board, queues.into()).unwrap();
         let lateness = pacer.join();
         assert_eq!(lateness.len(), 400);
         for end in &mut ends {
