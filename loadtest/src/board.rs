@@ -73,6 +73,7 @@ struct Sheet {
 /// How many there were so far.
 #[derive(Debug, Default)]
 struct Tally {
+    due: AtomicU64,
     sent: AtomicU64,
     accepted: AtomicU64,
     refused: AtomicU64,
@@ -86,11 +87,20 @@ struct Tally {
 #[derive(Debug, Default, Clone, Copy)]
 #[allow(missing_docs, reason = "as in `Counts`")]
 pub struct SoFar {
+    /// Handed over to senders.
+    pub due: u64,
     pub sent: u64,
     pub accepted: u64,
     pub refused: u64,
     pub unknown: u64,
     pub delivered: u64,
+}
+
+impl SoFar {
+    /// Those whose sender knows what became of them, or that it never will.
+    pub fn answered(&self) -> u64 {
+        self.accepted + self.refused + self.unknown
+    }
 }
 
 /// What became of everything.
@@ -147,10 +157,14 @@ impl Board {
 
     /// Messages that are due between these times are measured, and no others; times so far are forgotten.
     pub fn measure(&self, from: Duration, to: Duration) {
-        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.measured.0.store(nanos(from), Ordering::Relaxed);
-        self.measured.1.store(nanos(to), Ordering::Relaxed);
+        self.measure_until(to);
         self.sheets.each(|sheet| (sheet.delivered, sheet.answered) = (None, None));
+    }
+
+    /// What is due later is not measured after all.
+    pub fn measure_until(&self, to: Duration) {
+        self.measured.1.store(nanos(to), Ordering::Relaxed);
     }
 
     /// The owner of this mailbox is slow on purpose: its times are not measured.
@@ -158,6 +172,11 @@ impl Board {
         if let Some(mailbox) = self.mailbox(mailbox) {
             mailbox.slow.store(slow, Ordering::Relaxed);
         }
+    }
+
+    /// It is due: a sender has it in its queue.
+    pub fn due(&self) {
+        self.tally.due.fetch_add(1, Ordering::Relaxed);
     }
 
     /// It is about to be sent.
@@ -245,8 +264,9 @@ impl Board {
     /// How many there were so far.
     pub fn so_far(&self) -> SoFar {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Tally { sent, accepted, refused, unknown, delivered, .. } = &self.tally;
+        let Tally { due, sent, accepted, refused, unknown, delivered, .. } = &self.tally;
         SoFar {
+            due: of(due),
             sent: of(sent),
             accepted: of(accepted),
             refused: of(refused),
@@ -307,10 +327,14 @@ impl Board {
     }
 
     fn is_measured(&self, due: Duration) -> bool {
-        let due = u64::try_from(due.as_nanos()).unwrap_or(u64::MAX);
+        let due = nanos(due);
         let (from, to) = &self.measured;
         from.load(Ordering::Relaxed) <= due && due < to.load(Ordering::Relaxed)
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

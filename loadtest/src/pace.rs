@@ -56,7 +56,12 @@ impl Pacer {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// How late each message was handed over. Waits until all are.
+    /// Hands nothing more over.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// How late each message was handed over. Waits until all are, or until it has stopped.
     pub fn join(mut self) -> Times {
         self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_else(no_times)
     }
@@ -64,7 +69,7 @@ impl Pacer {
 
 impl Drop for Pacer {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop();
     }
 }
 
@@ -85,7 +90,9 @@ fn run(pace: Pace, board: &Board, queues: &Queues, stop: &AtomicBool) -> Times {
         note(&mut lateness, now - due);
         let order = Order { mailbox: rng.random_range(0..mailboxes), due };
         // A sender takes its queue's end with it only when the run is over.
-        let _ = queues.get(number % queues.len().max(1)).map(|queue| queue.send(order));
+        if queues.get(number % queues.len().max(1)).is_some_and(|queue| queue.send(order).is_ok()) {
+            board.due();
+        }
     }
     lateness
 }

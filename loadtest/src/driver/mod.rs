@@ -1,5 +1,7 @@
 //! How messages get into a system and out of it: one driver for each, all behind the same schedule and the same checker.
 
+pub mod sealpost;
+
 use std::sync::Arc;
 
 use crate::board::Board;

@@ -142,8 +142,8 @@ pub struct Owners {
     pub connections: usize,
     /// Acknowledgements are gathered for so long. The SDK's clients do it for 20 ms.
     pub acknowledge_after: Span,
-    /// How many envelopes a stream may have under way; 0: 256 for a mailbox of its own, 10,000 for a gateway.
-    pub credit: u32,
+    /// So many of the newest messages of each mailbox are not acknowledged: they wait in it.
+    pub keep: u64,
 }
 
 /// What is started, where the load test starts it. Nothing of it counts with `--relay`.
@@ -158,8 +158,8 @@ pub struct Spawn {
     pub store: StoreKind,
     /// How durable an accepted message is.
     pub durability: Durability,
-    /// Threads of each relay; 0: one for each processor.
-    pub relay_threads: usize,
+    /// In the middle of a steady load the first relay is stopped (SIGSTOP) for so long: the report must show it.
+    pub pause: Span,
     /// Settings of the relay, as flags of `sealpost serve` without their dashes: `drain-spread-ms = "1000"`.
     pub relay_settings: std::collections::BTreeMap<String, String>,
 }
@@ -258,8 +258,10 @@ pub struct Drain {
 pub struct Flat {
     /// So many mailboxes, each empty but for what is under way.
     pub mailboxes: Vec<usize>,
-    /// With the first of these numbers of mailboxes: so many messages wait in each all the time.
+    /// So many messages wait in each of `deep_mailboxes` all the time.
     pub depths: Vec<usize>,
+    /// How many mailboxes there are then.
+    pub deep_mailboxes: usize,
 }
 
 /// Faults on purpose.
@@ -345,13 +347,7 @@ impl Default for Senders {
 
 impl Default for Owners {
     fn default() -> Self {
-        Self {
-            mailboxes: 1_000,
-            topology: Topology::Own,
-            connections: 8,
-            acknowledge_after: Span::millis(20),
-            credit: 0,
-        }
+        Self { mailboxes: 1_000, topology: Topology::Own, connections: 8, acknowledge_after: Span::millis(20), keep: 0 }
     }
 }
 
@@ -362,7 +358,7 @@ impl Default for Spawn {
             tls: true,
             store: StoreKind::Redis,
             durability: Durability::Memory,
-            relay_threads: 0,
+            pause: Span::secs(0),
             relay_settings: std::collections::BTreeMap::new(),
         }
     }
@@ -413,7 +409,7 @@ impl Default for Drain {
 
 impl Default for Flat {
     fn default() -> Self {
-        Self { mailboxes: vec![1_000, 10_000, 100_000], depths: vec![1, 1_000] }
+        Self { mailboxes: vec![1_000, 10_000, 100_000], depths: vec![1, 1_000], deep_mailboxes: 100 }
     }
 }
 

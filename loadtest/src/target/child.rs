@@ -5,21 +5,64 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::problem::{During as _, Problem};
 use crate::process::{Usage, usage};
 
-/// A process, and what those before it used that it took the place of.
+/// A process that is started again as it was.
 #[derive(Debug)]
 pub struct Server {
-    name: String,
     command: Vec<std::ffi::OsString>,
     log: PathBuf,
     child: Option<Child>,
+    account: Arc<Account>,
+}
+
+/// What a server uses, all of its runs together: for whoever watches, while others start and stop it.
+#[derive(Debug)]
+pub struct Account {
+    name: String,
+    state: Mutex<Runs>,
+}
+
+#[derive(Debug, Default)]
+struct Runs {
+    /// The one that runs.
+    process: Option<u32>,
+    /// What those before it used.
     before: Usage,
+}
+
+impl Account {
+    /// As the report calls the server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its use so far; its memory is none while it does not run.
+    pub fn usage(&self) -> Usage {
+        let state = self.state.lock();
+        let now = state.process.and_then(|process| usage(process).ok()).unwrap_or_default();
+        Usage {
+            cpu: state.before.cpu + now.cpu,
+            rss_kib: now.rss_kib,
+            peak_rss_kib: now.peak_rss_kib.max(state.before.peak_rss_kib),
+        }
+    }
+
+    fn began(&self, process: u32) {
+        self.state.lock().process = Some(process);
+    }
+
+    /// Its process is no more, or will not be in a moment; that is what it used.
+    fn ended(&self, used: Usage) {
+        *self.state.lock() = Runs { process: None, before: Usage { rss_kib: 0, ..used } };
+    }
 }
 
 /// How often it is looked whether something has happened that nothing tells of.
@@ -39,7 +82,8 @@ impl Server {
         let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
         let command = std::iter::once(program.as_ref().to_owned()).chain(arguments).collect();
         let log = directory.join(format!("{}.log", name.replace(' ', "-")));
-        let mut server = Self { name: name.to_owned(), command, log, child: None, before: Usage::default() };
+        let account = Arc::new(Account { name: name.to_owned(), state: Mutex::default() });
+        let mut server = Self { command, log, child: None, account };
         server.start_again()?;
         Ok(server)
     }
@@ -60,13 +104,19 @@ impl Server {
             command.current_dir(directory);
         }
         let child = command.spawn().during(format_args!("starting {}", Path::new(program).display()))?;
+        self.account.began(child.id());
         self.child = Some(child);
         Ok(())
     }
 
     /// As the report calls it.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.account.name
+    }
+
+    /// What it uses, for whoever watches.
+    pub fn account(&self) -> Arc<Account> {
+        self.account.clone()
     }
 
     /// Its process, while it runs.
@@ -76,12 +126,7 @@ impl Server {
 
     /// What it has used, all of its runs together.
     pub fn usage(&self) -> Usage {
-        let now = self.process_id().and_then(|id| usage(id).ok()).unwrap_or_default();
-        Usage {
-            cpu: self.before.cpu + now.cpu,
-            rss_kib: now.rss_kib,
-            peak_rss_kib: now.peak_rss_kib.max(self.before.peak_rss_kib),
-        }
+        self.account.usage()
     }
 
     /// Waits until `ready` has something.
@@ -99,12 +144,12 @@ impl Server {
                 return Ok(found);
             }
             if let Some(status) = self.ended() {
-                return Err(Problem::new(format!("{} ended ({status}):\n{}", self.name, self.last_words())));
+                return Err(Problem::new(format!("{} ended ({status}):\n{}", self.name(), self.last_words())));
             }
             if Instant::now() > deadline {
                 let patience = patience.as_secs();
                 let words = self.last_words();
-                return Err(Problem::new(format!("{} was not ready in {patience} s:\n{words}", self.name)));
+                return Err(Problem::new(format!("{} was not ready in {patience} s:\n{words}", self.name())));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -122,11 +167,11 @@ impl Server {
             let used = self.usage();
             if let Some(status) = self.ended() {
                 self.child = None;
-                self.before = Usage { rss_kib: 0, ..used };
+                self.account.ended(used);
                 return Ok(status);
             }
             if Instant::now() > deadline {
-                return Err(Problem::new(format!("{} did not leave in {} s", self.name, patience.as_secs())));
+                return Err(Problem::new(format!("{} did not leave in {} s", self.name(), patience.as_secs())));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -150,8 +195,8 @@ impl Server {
 
     /// Ends it as a loss of power to its process would (SIGKILL).
     pub fn kill(&mut self) {
-        self.before = Usage { rss_kib: 0, ..self.usage() };
         if let Some(mut child) = self.child.take() {
+            self.account.ended(self.usage());
             // One that ended by itself is as dead.
             let _ = child.kill();
             let _ = child.wait();
@@ -160,8 +205,8 @@ impl Server {
 
     fn signal(&self, signal: Signal) -> Result<(), Problem> {
         let id = self.process_id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let id = id.ok_or_else(|| Problem::new(format!("{} does not run", self.name)))?;
-        kill_process(id, signal).map_err(io::Error::from).during(format_args!("a signal to {}", self.name))
+        let id = id.ok_or_else(|| Problem::new(format!("{} does not run", self.name())))?;
+        kill_process(id, signal).map_err(io::Error::from).during(format_args!("a signal to {}", self.name()))
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {

@@ -1,0 +1,203 @@
+//! From what was measured to the report.
+
+use std::collections::BTreeMap;
+
+use super::scene::{Scene, Target};
+use super::stage::{Heard, Stage};
+use crate::board::{Board, Verdict as Found};
+use crate::problem::Problem;
+use crate::report::{
+    Connections, Counts, Measured, Percentiles, Process, Report, Step, Verdict, curve, grouped, micros, to_text,
+};
+use crate::scenario::{Durability, Scenario, StoreKind, Topology};
+use crate::target::Kind;
+
+/// Below this share of idle time the machine itself may be what is measured.
+const LITTLE_IDLE: f64 = 0.05;
+/// The generator should hand 99 of 100 messages over in this time, in microseconds.
+const LATE_US: u64 = 2_000;
+/// A system that delivers less than this share of what is offered does not keep up.
+const KEEPS_UP: f64 = 0.98;
+
+/// What is known before anything was measured.
+pub(super) fn begun(scene: &Scene, scenario: &Scenario) -> Report {
+    let mailboxes = scenario.owners.mailboxes;
+    let owners = match scenario.owners.topology {
+        Topology::Own => mailboxes,
+        Topology::Gateway => scenario.owners.connections.min(mailboxes),
+    };
+    let spawned = matches!(scene.target, Target::Spawn(_));
+    Report {
+        scenario: Some(scene.name.clone()),
+        description: Some(scenario.description.clone()),
+        payload_bytes: Some(scenario.load.payload_bytes),
+        sealed: Some(scenario.load.sealed),
+        tls: match &scene.target {
+            Target::Spawn(_) => Some(scenario.spawn.tls),
+            Target::Deployment(deployment) => Some(deployment.uses_tls()),
+        },
+        topology: Some(match scenario.owners.topology {
+            Topology::Own => "own".to_owned(),
+            Topology::Gateway => "gateway".to_owned(),
+        }),
+        durability: spawned.then(|| durability(scenario)),
+        mailboxes: Some(mailboxes),
+        connections: Some(Connections { owners, senders: scenario.senders.connections }),
+        ..Report::default()
+    }
+}
+
+fn durability(scenario: &Scenario) -> String {
+    let store = match scenario.spawn.store {
+        StoreKind::Redis => "Redis",
+        StoreKind::Embedded => "embedded",
+    };
+    let durability = match scenario.spawn.durability {
+        Durability::Memory => "memory",
+        Durability::Everysec => "everysec",
+        Durability::Always => "always",
+    };
+    format!("{store}, {durability}")
+}
+
+/// What was measured.
+pub(super) fn heard(report: &mut Report, heard: &Heard) -> Result<(), Problem> {
+    let cpu_s: BTreeMap<String, f64> =
+        heard.cpu.iter().map(|(kind, cpu)| (kind.name().to_owned(), cpu.as_secs_f64())).collect();
+    report.duration_s = Some(heard.seconds);
+    report.offered_per_s = Some(heard.offered_per_s);
+    report.throughput_per_s = Some(heard.messages as f64 / heard.seconds);
+    report.latency_us = Percentiles::of(&heard.delivered);
+    report.acceptance_us = Percentiles::of(&heard.answered);
+    report.lateness_us = Percentiles::of(&heard.lateness);
+    report.latency_curve = curve(&heard.delivered);
+    report.latency_histogram = Some(to_text(&heard.delivered)?);
+    report.cpu_us_per_message = cpu_us_per_message(heard);
+    report.rss_kib = servers_only(heard);
+    report.generator_headroom = Some(heard.idle);
+    report.measured = Some(Measured { seconds: heard.seconds, messages: heard.messages, cpu_s });
+    let process = |reading: &crate::target::Reading| Process {
+        name: reading.name.clone(),
+        cpu_s: reading.usage.cpu.as_secs_f64(),
+        rss_kib: reading.usage.rss_kib,
+        peak_rss_kib: reading.usage.peak_rss_kib,
+    };
+    report.processes = heard.readings.iter().map(process).collect();
+    let warnings = warnings(heard);
+    report.verdict.get_or_insert_with(|| Verdict { passed: true, ..Verdict::default() }).warnings.extend(warnings);
+    Ok(())
+}
+
+/// One step of several.
+pub(super) fn step(label: impl Into<String>, heard: &Heard) -> Step {
+    let rss_kib = servers_only(heard);
+    Step {
+        label: label.into(),
+        offered_per_s: heard.offered_per_s,
+        throughput_per_s: heard.messages as f64 / heard.seconds,
+        latency_us: Percentiles::of(&heard.delivered),
+        cpu_us_per_message: cpu_us_per_message(heard),
+        rss_kib,
+        ..Step::default()
+    }
+}
+
+fn cpu_us_per_message(heard: &Heard) -> BTreeMap<String, f64> {
+    let messages = heard.messages.max(1) as f64;
+    heard.cpu.iter().map(|(kind, cpu)| (kind.name().to_owned(), cpu.as_secs_f64() * 1e6 / messages)).collect()
+}
+
+fn servers_only(heard: &Heard) -> BTreeMap<String, u64> {
+    let servers = heard.rss_kib.iter().filter(|(kind, _)| **kind != Kind::Generator);
+    servers.map(|(kind, kib)| (kind.name().to_owned(), *kib)).collect()
+}
+
+fn warnings(heard: &Heard) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if heard.idle < LITTLE_IDLE {
+        warnings.push(format!(
+            "this machine was idle for only {:.0} % of the time: latencies and throughput are as much its as the system's",
+            heard.idle * 100.0
+        ));
+    }
+    let late = heard.lateness.value_at_quantile(0.99);
+    if late > LATE_US {
+        warnings.push(format!(
+            "the generator handed 1 of 100 messages over {} late or later, which latencies include",
+            micros(late)
+        ));
+    }
+    let throughput = heard.messages as f64 / heard.seconds;
+    if throughput < KEEPS_UP * heard.offered_per_s {
+        warnings.push("the system did not keep up with what was offered".to_owned());
+    }
+    warnings
+}
+
+/// What became of the messages.
+pub(super) fn found(report: &mut Report, board: &Board) {
+    let Found { counts, corrupted, retried, errors } = board.verdict();
+    let verdict = report.verdict.get_or_insert_with(|| Verdict { passed: true, ..Verdict::default() });
+    let wrong = [
+        (counts.lost, "accepted and never delivered"),
+        (counts.out_of_order, "delivered before one that was accepted earlier"),
+        (corrupted, "not as they were sent"),
+        (counts.unexpected, "delivered that were refused, or that nobody had sent"),
+    ];
+    for (count, what) in wrong.iter().filter(|(count, _)| *count > 0) {
+        verdict.passed = false;
+        verdict.problems.push(format!("{} messages {what}", grouped(*count)));
+    }
+    if counts.refused + counts.unknown > 0 {
+        let text = format!(
+            "{} messages were refused, and of {} nobody knows",
+            grouped(counts.refused),
+            grouped(counts.unknown)
+        );
+        verdict.warnings.push(text);
+    }
+    report.counts = Some(Counts {
+        sent: counts.sent,
+        accepted: counts.accepted,
+        refused: counts.refused,
+        unknown: counts.unknown,
+        delivered: counts.delivered,
+        duplicates: counts.duplicates,
+        lost: counts.lost,
+        out_of_order: counts.out_of_order,
+        corrupted,
+        unexpected: counts.unexpected,
+        retried,
+    });
+    report.errors = errors;
+}
+
+/// The seconds, and what happened in them.
+pub(super) fn story(report: &mut Report, stage: &mut Stage) {
+    (report.timeline, report.events) = stage.story();
+}
+
+/// Something is wrong that the checker does not know of.
+pub(super) fn wrong(report: &mut Report, what: impl Into<String>) {
+    let verdict = report.verdict.get_or_insert_default();
+    verdict.passed = false;
+    verdict.problems.push(what.into());
+}
+
+/// How ours stands beside the floor and the peers.
+pub(super) fn ratios(report: &mut Report) {
+    let mut ratios = BTreeMap::new();
+    let ours = (report.server_cpu_us(), report.knee_per_s);
+    if let Some(floor) = &report.floor
+        && let (Some(knee), Some(bare)) = (ours.1, floor.knee_per_s)
+    {
+        ratios.insert("throughput_to_floor".to_owned(), knee / bare);
+    }
+    for peer in &report.peers {
+        let name = peer.name.as_deref().unwrap_or("peer");
+        if let (Some(ours), Some(theirs)) = (ours.0, peer.server_cpu_us()) {
+            ratios.insert(format!("server_cpu_to {name}"), ours / theirs);
+        }
+    }
+    report.ratios.extend(ratios);
+}

@@ -1,0 +1,178 @@
+//! Relays of our own, as processes of the built binary, over one store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealpost_client::{RelayHost, RelayOptions, Trust};
+use tempfile::TempDir;
+
+use super::child::{Account, Server, free_port};
+use super::system::System;
+use super::{Kind, Watched, redis};
+use crate::problem::{During as _, Problem};
+use crate::scenario::{Durability, Spawn, StoreKind};
+
+/// An installation that is gone when this is dropped.
+#[derive(Debug)]
+pub struct Installation {
+    relays: Vec<Relay>,
+    redis: Option<System>,
+    trust: Trust,
+    configuration: String,
+    _directory: TempDir,
+}
+
+#[derive(Debug)]
+struct Relay {
+    server: Server,
+    port: u16,
+    ready_file: PathBuf,
+}
+
+/// The relays' name: that of their certificates, for which proofs are made.
+const NAME: &str = "localhost";
+/// How long a relay may take to be ready: it waits for its store.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Installation {
+    /// Starts it, and waits until all of it is ready.
+    ///
+    /// # Errors
+    /// Where a server cannot be started, with what it said.
+    pub async fn start(spawn: &Spawn, binary: &Path) -> Result<Self, Problem> {
+        let directory = TempDir::with_prefix("sealpost-loadtest-").during("making a directory for temporary files")?;
+        let redis = match spawn.store {
+            StoreKind::Redis => Some(redis::start(spawn.durability).await?),
+            StoreKind::Embedded => None,
+        };
+        let store = match &redis {
+            Some(redis) => format!("redis://127.0.0.1:{}", redis.port),
+            None => format!("embedded:{}", directory.path().join("store").display()),
+        };
+        let mut relays: Vec<Relay> = Vec::new();
+        for number in 1..=spawn.relays {
+            let mut relay = Relay::start(number, spawn, &store, binary, directory.path())?;
+            relay.ready().await?;
+            relays.push(relay);
+        }
+        let trust = if spawn.tls {
+            let file = directory.path().join("tls").join("ca.pem");
+            Trust::Authorities(std::fs::read(&file).during(format_args!("reading {}", file.display()))?)
+        } else {
+            Trust::Plaintext
+        };
+        let configuration = arguments(spawn, "STORE", Path::new("DIRECTORY"), "PORT").join(" ");
+        Ok(Self { relays, redis, trust, configuration, _directory: directory })
+    }
+
+    /// How to reach each relay.
+    ///
+    /// # Errors
+    /// None that could be caused from outside.
+    pub fn options(&self) -> Result<Vec<RelayOptions>, Problem> {
+        let of = |relay: &Relay| {
+            let host: RelayHost = format!("{NAME}:{}", relay.port).parse().during("naming the relay")?;
+            let address = format!("127.0.0.1:{}", relay.port);
+            Ok(RelayOptions::new(host).trust(self.trust.clone()).connect_to(address))
+        };
+        self.relays.iter().map(of).collect()
+    }
+
+    /// Its processes.
+    pub fn watched(&self) -> Vec<Watched> {
+        let relays = self.relays.iter().map(|relay| (Kind::Relay, relay.server.account()));
+        let store = self.redis.iter().map(|redis| (Kind::Store, redis.server.account()));
+        relays.chain(store).map(|(kind, account): (Kind, Arc<Account>)| Watched { kind, account }).collect()
+    }
+
+    /// The store's server, if it has one of its own.
+    pub fn redis(&mut self) -> Option<&mut System> {
+        self.redis.as_mut()
+    }
+
+    /// Where the store's server listens, on 127.0.0.1.
+    pub fn store_port(&self) -> Option<u16> {
+        self.redis.as_ref().map(|redis| redis.port)
+    }
+
+    /// How the relays were started.
+    pub fn configuration(&self) -> String {
+        self.configuration.clone()
+    }
+
+    /// Asks a relay to leave, and waits until it has.
+    ///
+    /// # Errors
+    /// Where it does not leave in time, or with a failure.
+    pub async fn leave(&mut self, number: usize) -> Result<(), Problem> {
+        let relay = self.relay(number)?;
+        let status = relay.server.leave(PATIENCE).await?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(Problem::new(format!("{} left with {status}", relay.server.name()))),
+        }
+    }
+
+    /// Starts a relay that left again, at the same port, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub async fn come_back(&mut self, number: usize) -> Result<(), Problem> {
+        let relay = self.relay(number)?;
+        // It is there if the relay is ready.
+        let _ = std::fs::remove_file(&relay.ready_file);
+        relay.server.start_again()?;
+        relay.ready().await
+    }
+
+    /// A relay's process.
+    ///
+    /// # Errors
+    /// Where there is no such relay.
+    pub fn server(&mut self, number: usize) -> Result<&mut Server, Problem> {
+        Ok(&mut self.relay(number)?.server)
+    }
+
+    fn relay(&mut self, number: usize) -> Result<&mut Relay, Problem> {
+        self.relays.get_mut(number).ok_or_else(|| Problem::new(format!("there is no relay {}", number + 1)))
+    }
+}
+
+impl Relay {
+    fn start(number: usize, spawn: &Spawn, store: &str, binary: &Path, directory: &Path) -> Result<Self, Problem> {
+        let port = free_port();
+        let ready_file = directory.join(format!("relay-{number}.ready"));
+        let mut arguments = arguments(spawn, store, directory, &port.to_string());
+        arguments.extend(["--ready-file".to_owned(), ready_file.display().to_string()]);
+        let server = Server::start(&format!("relay {number}"), binary, arguments, directory)?;
+        Ok(Self { server, port, ready_file })
+    }
+
+    async fn ready(&mut self) -> Result<(), Problem> {
+        let file = self.ready_file.clone();
+        self.server.until(PATIENCE, async || file.exists().then_some(())).await
+    }
+}
+
+/// A relay's command line.
+fn arguments(spawn: &Spawn, store: &str, directory: &Path, port: &str) -> Vec<String> {
+    let tls = directory.join("tls").display().to_string();
+    let durability = match spawn.durability {
+        Durability::Memory | Durability::Everysec => "memory",
+        Durability::Always => "fsync",
+    };
+    let address = format!("127.0.0.1:{port}");
+    let mut arguments: Vec<&str> = vec!["serve", "--relay-names", NAME, "--store-url", store];
+    arguments.extend(["--listen-address", &address, "--listen-admin", "127.0.0.1:0", "--telemetry-log", "warn"]);
+    arguments.extend(["--store-durability", durability]);
+    match spawn.tls {
+        true => arguments.extend(["--tls-mode", "development", "--tls-directory", &tls]),
+        false => arguments.extend(["--tls-mode", "plaintext"]),
+    }
+    let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+    for (name, value) in &spawn.relay_settings {
+        arguments.extend([format!("--{name}"), value.clone()]);
+    }
+    arguments
+}
