@@ -7,6 +7,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge as PrometheusGauge;
 use prometheus_client::registry::Registry;
 
+use super::process::Process;
+
 /// The metrics of one relay.
 #[derive(Debug)]
 pub struct Metrics {
@@ -92,7 +94,9 @@ struct FailureLabels {
 impl Metrics {
     /// With all numbers at nought.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("sealpost");
+        let mut all = Registry::default();
+        all.register_collector(Box::new(Process));
+        let registry = all.sub_registry_with_prefix("sealpost");
         let sends: Family<SendLabels, PrometheusCounter> = Family::default();
         let delivered = Counter::default();
         let acknowledged = Counter::default();
@@ -119,7 +123,7 @@ impl Metrics {
             streams,
             connections,
             failures,
-            registry,
+            registry: all,
         }
     }
 

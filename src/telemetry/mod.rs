@@ -3,6 +3,7 @@
 
 mod logs;
 mod metrics;
+mod process;
 mod rarely;
 
 pub use logs::{LogConfig, LogFormat, Telemetry, TelemetryError};

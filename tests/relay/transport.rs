@@ -51,8 +51,13 @@ async fn metrics_are_served_apart_from_clients() {
     let mut text = String::new();
     socket.read_to_string(&mut text).await.unwrap();
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-    for line in ["sealpost_sends_total{outcome=\"Accepted\"} 1", "sealpost_sends_total{outcome=\"Refused\"} 1", "# EOF"]
-    {
+    for line in [
+        "sealpost_sends_total{outcome=\"Accepted\"} 1",
+        "sealpost_sends_total{outcome=\"Refused\"} 1",
+        "\nprocess_cpu_seconds_total ",
+        "\nprocess_resident_memory_bytes ",
+        "# EOF",
+    ] {
         assert!(text.contains(line), "{line} is missing from {text}");
     }
 }

@@ -18,7 +18,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let ready = scene.ready(&scenario.spawn, count).await?;
     let board = Arc::new(Board::new(count, None));
     let mut fleet = Fleet::new(ready.relays.clone(), ready.mailboxes.clone(), scenario)?;
-    let mut stage = scene.curtain(&ready, board.clone(), &mut fleet).await?;
+    let mut stage = scene.curtain(&ready, scenario, board.clone(), &mut fleet).await?;
     let messages = (count * scenario.backlog.depth) as f64;
     let part = Part {
         name: format!("{}, filling", scene.name),

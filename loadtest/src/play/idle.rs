@@ -58,7 +58,7 @@ async fn once(scene: &Scene, scenario: &Scenario, report: &mut Report) -> Result
     }
     let board = Arc::new(Board::new(count, None));
     let mut fleet = Fleet::new(ready.relays.clone(), ready.mailboxes.clone(), scenario)?;
-    let mut stage = scene.curtain(&ready, board.clone(), &mut fleet).await?;
+    let mut stage = scene.curtain(&ready, scenario, board.clone(), &mut fleet).await?;
     stage.rest(scenario.idle.settle.0).await?;
     let before = ready.probes.by_kind().await?;
     let mut points = Vec::new();

@@ -90,6 +90,15 @@ impl Scene {
         Mailboxes::make(relays, count, self.scenario.load.sealed, vouchers, progress).await
     }
 
+    /// Takes new mailboxes in place of the old ones: what was not acknowledged there would come to another board.
+    pub(super) async fn fresh(&self, ready: &mut Ready) -> Result<(), Problem> {
+        if ready.installation.is_none() {
+            ready.mailboxes.delete(&ready.relays).await?;
+        }
+        ready.mailboxes = self.mailboxes(&ready.relays, ready.mailboxes.len()).await?;
+        Ok(())
+    }
+
     /// Opens all mailboxes, starts senders, and begins to watch.
     pub(super) async fn stage(
         &self,
@@ -101,14 +110,20 @@ impl Scene {
         let mut fleet = Fleet::new(ready.relays.clone(), ready.mailboxes.clone(), scenario)?;
         self.live.begin("opening mailboxes");
         fleet.open(&board).await?;
-        let stage = self.curtain(ready, board, &mut fleet).await?;
+        let stage = self.curtain(ready, scenario, board, &mut fleet).await?;
         Ok((fleet, stage))
     }
 
     /// Starts senders, and begins to watch.
-    pub(super) async fn curtain(&self, ready: &Ready, board: Arc<Board>, fleet: &mut Fleet) -> Result<Stage, Problem> {
+    pub(super) async fn curtain(
+        &self,
+        ready: &Ready,
+        scenario: &Scenario,
+        board: Arc<Board>,
+        fleet: &mut Fleet,
+    ) -> Result<Stage, Problem> {
         let queues = fleet.senders(&board).await?;
-        let patience = self.scenario.load.patience.0;
+        let patience = scenario.load.patience.0;
         Stage::new(board, queues, ready.probes.clone(), self.live.clone(), patience).await
     }
 }

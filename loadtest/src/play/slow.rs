@@ -15,7 +15,7 @@ use crate::report::Report;
 pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let scenario = &scene.scenario;
     let count = scenario.owners.mailboxes;
-    let ready = scene.ready(&scenario.spawn, count).await?;
+    let mut ready = scene.ready(&scenario.spawn, count).await?;
     let (fleet, mut stage) = scene.stage(&ready, scenario, None).await?;
     let part = Part::of(&scenario.load, format!("{}, nobody", scene.name));
     let (without, ()) = stage.play(&part, async { Ok(()) }).await?;
@@ -23,6 +23,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     fill::found(&mut clean, &stage.board);
     fleet.close().await?;
     drop(stage);
+    scene.fresh(&mut ready).await?;
 
     let slow = (count as f64 * scenario.slow.share).round() as usize;
     let board = Arc::new(Board::new(count, None));
@@ -30,7 +31,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     (0..slow).filter_map(|mailbox| u32::try_from(mailbox).ok()).for_each(|mailbox| board.slow(mailbox, true));
     fleet.open_some(&board, slow..count, false).await?;
     fleet.open_some(&board, 0..slow, true).await?;
-    let mut stage = scene.curtain(&ready, board, &mut fleet).await?;
+    let mut stage = scene.curtain(&ready, scenario, board, &mut fleet).await?;
     let part = Part::of(&scenario.load, format!("{}, {slow} of {count}", scene.name));
     let hurry = async {
         tokio::time::sleep(scenario.load.steady.0).await;

@@ -9,18 +9,17 @@ use crate::problem::Problem;
 use crate::report::{Counts, Report, Verdict};
 
 pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
-    let scenario = &scene.scenario;
-    let ready = scene.ready(&scenario.spawn, scenario.owners.mailboxes).await?;
-    let mut report = fill::begun(scene, scenario);
+    let mut scenario = scene.scenario.clone();
+    // What was dropped will not come.
+    scenario.load.patience.0 = scenario.load.patience.0.min(PATIENCE);
+    let mut ready = scene.ready(&scenario.spawn, scenario.owners.mailboxes).await?;
+    let mut report = fill::begun(scene, &scenario);
     report.verdict = Some(Verdict { passed: true, ..Verdict::default() });
     for fault in std::iter::once(None).chain(Fault::ALL.map(Some)) {
         let name = fault.map_or("no faults", Fault::name);
         let faults = fault.map(|fault| Faults::new(fault, scenario.verify.one_in));
-        let (fleet, mut stage) = scene.stage(&ready, scenario, faults).await?;
-        let mut load = scenario.load.clone();
-        // What was dropped will not come.
-        load.patience.0 = load.patience.0.min(PATIENCE);
-        let part = Part::of(&load, format!("{}, {name}", scene.name));
+        let (fleet, mut stage) = scene.stage(&ready, &scenario, faults).await?;
+        let part = Part::of(&scenario.load, format!("{}, {name}", scene.name));
         let (heard, ()) = stage.play(&part, async { Ok(()) }).await?;
         let put_in = stage.board.faults();
         let mut found = Report::default();
@@ -31,6 +30,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
             fill::wrong(&mut report, format!("{put_in} {name}, but the checker found {}", words(&counts)));
         }
         fleet.close().await?;
+        scene.fresh(&mut ready).await?;
     }
     ready.clean_up().await?;
     Ok(report)

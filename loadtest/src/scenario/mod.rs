@@ -3,6 +3,8 @@
 mod read;
 mod span;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use read::{BUILT_IN, Built, read};
@@ -160,8 +162,8 @@ pub struct Spawn {
     pub durability: Durability,
     /// In the middle of a steady load the first relay is stopped (SIGSTOP) for so long: the report must show it.
     pub pause: Span,
-    /// Settings of the relay, as flags of `sealpost serve` without their dashes: `drain-spread-ms = "1000"`.
-    pub relay_settings: std::collections::BTreeMap<String, String>,
+    /// Settings of the relay, as flags of `sealpost serve` without their dashes: `drain-spread-ms = 1000`.
+    pub relay_settings: BTreeMap<String, toml::Value>,
 }
 
 /// Where a relay keeps envelopes.
@@ -359,7 +361,7 @@ impl Default for Spawn {
             store: StoreKind::Redis,
             durability: Durability::Memory,
             pause: Span::secs(0),
-            relay_settings: std::collections::BTreeMap::new(),
+            relay_settings: BTreeMap::new(),
         }
     }
 }

@@ -12,6 +12,14 @@ const NAME: &str = "sealpost";
 /// # Errors
 /// Where there is none, or it cannot be built.
 pub fn relay(given: Option<&Path>) -> Result<PathBuf, Problem> {
+    relay_beside(&std::env::current_exe().during("asking where this program is")?, given)
+}
+
+/// As [`relay`], where the load test's own program is `own`.
+///
+/// # Errors
+/// As [`relay`].
+pub fn relay_beside(own: &Path, given: Option<&Path>) -> Result<PathBuf, Problem> {
     if let Some(given) = given {
         return match given.is_file() {
             true => Ok(given.to_owned()),
@@ -19,7 +27,6 @@ pub fn relay(given: Option<&Path>) -> Result<PathBuf, Problem> {
                 .remedy("name the built binary with --relay-binary")),
         };
     }
-    let own = std::env::current_exe().during("asking where this program is")?;
     let beside = own.with_file_name(NAME);
     if let (Some(cargo), Some(manifests)) = (std::env::var_os("CARGO"), std::env::var_os("CARGO_MANIFEST_DIR")) {
         let profile = match own.parent().and_then(Path::file_name).and_then(|name| name.to_str()) {

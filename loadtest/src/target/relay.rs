@@ -20,13 +20,15 @@ pub struct Installation {
     redis: Option<System>,
     trust: Trust,
     configuration: String,
-    _directory: TempDir,
+    // Below the servers: they end first.
+    directory: TempDir,
 }
 
 #[derive(Debug)]
 struct Relay {
     server: Server,
     port: u16,
+    admin_port: u16,
     ready_file: PathBuf,
 }
 
@@ -62,8 +64,8 @@ impl Installation {
         } else {
             Trust::Plaintext
         };
-        let configuration = arguments(spawn, "STORE", Path::new("DIRECTORY"), "PORT").join(" ");
-        Ok(Self { relays, redis, trust, configuration, _directory: directory })
+        let configuration = arguments(spawn, "STORE", Path::new("DIRECTORY"), "PORT", "PORT").join(" ");
+        Ok(Self { relays, redis, trust, configuration, directory })
     }
 
     /// How to reach each relay.
@@ -77,6 +79,22 @@ impl Installation {
             Ok(RelayOptions::new(host).trust(self.trust.clone()).connect_to(address))
         };
         self.relays.iter().map(of).collect()
+    }
+
+    /// Where each relay is reached, as a URL.
+    pub fn urls(&self) -> Vec<String> {
+        let scheme = if matches!(self.trust, Trust::Plaintext) { "http" } else { "https" };
+        self.relays.iter().map(|relay| format!("{scheme}://{NAME}:{}", relay.port)).collect()
+    }
+
+    /// Where each says what it uses, as a URL.
+    pub fn metrics(&self) -> Vec<String> {
+        self.relays.iter().map(|relay| format!("http://127.0.0.1:{}/metrics", relay.admin_port)).collect()
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Its processes.
@@ -141,12 +159,12 @@ impl Installation {
 
 impl Relay {
     fn start(number: usize, spawn: &Spawn, store: &str, binary: &Path, directory: &Path) -> Result<Self, Problem> {
-        let port = free_port();
+        let (port, admin_port) = (free_port(), free_port());
         let ready_file = directory.join(format!("relay-{number}.ready"));
-        let mut arguments = arguments(spawn, store, directory, &port.to_string());
+        let mut arguments = arguments(spawn, store, directory, &port.to_string(), &admin_port.to_string());
         arguments.extend(["--ready-file".to_owned(), ready_file.display().to_string()]);
         let server = Server::start(&format!("relay {number}"), binary, arguments, directory)?;
-        Ok(Self { server, port, ready_file })
+        Ok(Self { server, port, admin_port, ready_file })
     }
 
     async fn ready(&mut self) -> Result<(), Problem> {
@@ -156,15 +174,15 @@ impl Relay {
 }
 
 /// A relay's command line.
-fn arguments(spawn: &Spawn, store: &str, directory: &Path, port: &str) -> Vec<String> {
+fn arguments(spawn: &Spawn, store: &str, directory: &Path, port: &str, admin_port: &str) -> Vec<String> {
     let tls = directory.join("tls").display().to_string();
     let durability = match spawn.durability {
         Durability::Memory | Durability::Everysec => "memory",
         Durability::Always => "fsync",
     };
-    let address = format!("127.0.0.1:{port}");
+    let (address, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin_port}"));
     let mut arguments: Vec<&str> = vec!["serve", "--relay-names", NAME, "--store-url", store];
-    arguments.extend(["--listen-address", &address, "--listen-admin", "127.0.0.1:0", "--telemetry-log", "warn"]);
+    arguments.extend(["--listen-address", &address, "--listen-admin", &admin, "--telemetry-log", "warn"]);
     arguments.extend(["--store-durability", durability]);
     match spawn.tls {
         true => arguments.extend(["--tls-mode", "development", "--tls-directory", &tls]),
@@ -172,7 +190,8 @@ fn arguments(spawn: &Spawn, store: &str, directory: &Path, port: &str) -> Vec<St
     }
     let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
     for (name, value) in &spawn.relay_settings {
-        arguments.extend([format!("--{name}"), value.clone()]);
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        arguments.extend([format!("--{name}"), value]);
     }
     arguments
 }
