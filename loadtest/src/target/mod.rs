@@ -3,6 +3,8 @@
 pub mod binary;
 pub mod child;
 pub mod metrics;
+pub mod mosquitto;
+pub mod nats;
 pub mod probes;
 pub mod program;
 pub mod redis;
