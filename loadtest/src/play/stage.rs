@@ -150,7 +150,7 @@ impl Stage {
         meanwhile: impl Future<Output = Result<T, Problem>>,
     ) -> Result<(Heard, T), Problem> {
         let begins = self.board.now() + LEAD;
-        let from = begins + part.before.iter().map(|stretch| stretch.lasts).sum();
+        let from = begins + part.before.iter().map(|stretch| stretch.lasts).sum::<Duration>();
         let to = part.lasts.map(|lasts| from + lasts);
         self.board.measure(from, to.unwrap_or(Duration::MAX));
         let main = Stretch::steady(part.rate, part.lasts.unwrap_or(FOR_EVER));
