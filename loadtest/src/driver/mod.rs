@@ -1,6 +1,7 @@
 //! How messages get into a system and out of it: one driver for each, all behind the same schedule and the same checker.
 
 pub mod jetstream;
+pub mod mosquitto;
 pub mod sealpost;
 pub mod wiring;
 
