@@ -1,7 +1,9 @@
 //! How messages get into a system and out of it: one driver for each, all behind the same schedule and the same checker.
 
+pub mod bare_redis;
 pub mod jetstream;
 pub mod mosquitto;
+mod resp;
 pub mod sealpost;
 pub mod wiring;
 
