@@ -137,3 +137,29 @@ fn few_and_many_shallow_and_deep() {
     assert_eq!(flat["steps"].as_array().unwrap().len(), 4);
     assert!(flat["ratios"]["relay CPU a message, deepest to shallowest"].as_f64().unwrap() > 0.0);
 }
+
+#[test]
+fn the_floor_and_a_peer_stand_beside_us() {
+    let settings = [
+        "ladder.from=200",
+        "ladder.to=500",
+        "ladder.step=2s",
+        "ladder.p99=2s",
+        "ladder.delivered=0.8",
+        "peers.systems=[\"mosquitto\"]",
+        "peers.kill_after=1s",
+    ];
+    let report = good("peers", &settings);
+    let name = |report: &Value| format!("{}: {}", report["name"], report["durability"]);
+    let peers: Vec<String> = report["peers"].as_array().unwrap().iter().map(name).collect();
+    assert_eq!(peers.len(), 3, "{peers:?}");
+    assert_eq!(peers[1], "\"Sealpost\": \"Redis, always\"");
+    assert!(peers[2].starts_with("\"Mosquitto\": \"memory"), "{peers:?}");
+    // What is on the disk before it is answered outlives a kill.
+    assert_eq!(count(&report["peers"][1], "lost_on_kill"), 0);
+    for side in [&report, &report["peers"][2]] {
+        assert!(side["lost_on_kill"].is_u64() && side["kib_per_idle_owner"].is_f64() && side["knee_per_s"].is_f64());
+    }
+    assert!(report["floor"]["knee_per_s"].as_f64().unwrap() >= 200.0);
+    assert!(!report["ratios"]["server CPU, ours (memory) to Mosquitto's"].is_null());
+}

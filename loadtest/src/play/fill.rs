@@ -52,12 +52,15 @@ fn durability(scenario: &Scenario) -> String {
         StoreKind::Redis => "Redis",
         StoreKind::Embedded => "embedded",
     };
-    let durability = match scenario.spawn.durability {
+    format!("{store}, {}", word(scenario.spawn.durability))
+}
+
+fn word(durability: Durability) -> &'static str {
+    match durability {
         Durability::Memory => "memory",
         Durability::Everysec => "everysec",
         Durability::Always => "always",
-    };
-    format!("{store}, {durability}")
+    }
 }
 
 /// What was measured.
@@ -184,20 +187,36 @@ pub(super) fn wrong(report: &mut Report, what: impl Into<String>) {
     verdict.problems.push(what.into());
 }
 
-/// How ours stands beside the floor and the peers.
+/// How ours stands beside the floor and the peers: each is compared with ours of the like durability.
 pub(super) fn ratios(report: &mut Report) {
     let mut ratios = BTreeMap::new();
-    let ours = (report.server_cpu_us(), report.knee_per_s);
     if let Some(floor) = &report.floor
-        && let (Some(knee), Some(bare)) = (ours.1, floor.knee_per_s)
+        && let (Some(knee), Some(bare)) = (report.knee_per_s, floor.knee_per_s)
     {
-        ratios.insert("throughput_to_floor".to_owned(), knee / bare);
+        ratios.insert("knee to the floor's".to_owned(), knee / bare);
     }
-    for peer in &report.peers {
-        let name = peer.name.as_deref().unwrap_or("peer");
-        if let (Some(ours), Some(theirs)) = (ours.0, peer.server_cpu_us()) {
-            ratios.insert(format!("server_cpu_to {name}"), ours / theirs);
+    let ours = |like: Durability| {
+        let all = std::iter::once(&*report).chain(&report.peers).filter(|it| it.name.as_deref() == Some(OURS));
+        let of_it = |it: &&Report| it.durability.as_deref().is_some_and(|text| text.ends_with(word(like)));
+        all.into_iter().find(of_it)
+    };
+    for peer in report.peers.iter().filter(|peer| peer.name.as_deref() != Some(OURS)) {
+        let (name, durability) =
+            (peer.name.as_deref().unwrap_or_default(), peer.durability.as_deref().unwrap_or_default());
+        let like = if durability.starts_with("memory") {
+            Durability::Memory
+        } else if durability.contains("before the answer") {
+            Durability::Always
+        } else {
+            Durability::Everysec
+        };
+        let ours_to_theirs = ours(like).and_then(|ours| Some(ours.server_cpu_us()? / peer.server_cpu_us()?));
+        if let Some(ratio) = ours_to_theirs {
+            ratios.insert(format!("server CPU, ours ({}) to {name}'s", word(like)), ratio);
         }
     }
     report.ratios.extend(ratios);
 }
+
+/// As the report calls us among peers.
+pub(super) const OURS: &str = "Sealpost";

@@ -12,13 +12,13 @@ use crate::driver::Driver as _;
 use crate::latencies::{Times, no_times, note};
 use crate::problem::Problem;
 use crate::report::{Report, Step, number};
-use crate::scenario::{Ladder, Scenario};
+use crate::scenario::{Ladder, Load, Scenario};
 use crate::schedule::Stretch;
 
 /// This share of a step is not measured.
 const WARM_UP: f64 = 0.25;
-/// So many steps in a row that are not kept up with, and the ladder ends: one may be chance.
-const MISSES: usize = 2;
+/// How often a rate is tried before it is too much.
+const TRIES: usize = 2;
 
 pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let scenario = &scene.scenario;
@@ -52,33 +52,59 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     Ok(report)
 }
 
-/// The steps, and the highest rate that was kept up with.
+/// The steps, and the highest rate that was kept up with. First each is `factor` times the one before; then the gap between
+/// the last that was kept up with and the first that was not is halved again and again.
 pub(super) async fn climb(
     stage: &mut Stage,
     ladder: &Ladder,
-    load: &crate::scenario::Load,
+    load: &Load,
     name: &str,
 ) -> Result<(Vec<Step>, Option<f64>), Problem> {
-    let (mut steps, mut knee, mut misses) = (Vec::new(), None, 0);
-    let mut rate = ladder.from;
-    while rate <= ladder.to && misses < MISSES {
-        let part = step_of(ladder, load, rate, name);
-        let (heard, ()) = stage.play(&part, async { Ok(()) }).await?;
-        let kept_up = keeps_up(&heard, ladder);
-        let mut step = fill::step(format!("{}/s", number(rate)), &heard);
-        step.kept_up = Some(kept_up);
-        steps.push(step);
-        if kept_up {
-            (knee, misses) = (Some(rate), 0);
-        } else {
-            misses += 1;
+    let mut steps = Vec::new();
+    let (mut knee, mut rate) = (None, ladder.from);
+    let mut missed = loop {
+        if rate > ladder.to {
+            return Ok((steps, knee));
         }
+        if !holds(stage, ladder, load, name, rate, &mut steps).await? {
+            break rate;
+        }
+        knee = Some(rate);
         rate *= ladder.factor;
+    };
+    let Some(mut held) = knee else { return Ok((steps, None)) };
+    for _ in 0..ladder.refine {
+        let between = (held * missed).sqrt();
+        match holds(stage, ladder, load, name, between, &mut steps).await? {
+            true => held = between,
+            false => missed = between,
+        }
     }
-    Ok((steps, knee))
+    Ok((steps, Some(held)))
 }
 
-fn step_of(ladder: &Ladder, load: &crate::scenario::Load, rate: f64, name: &str) -> Part {
+/// Whether a rate is kept up with. Once may be chance: then it is tried again.
+async fn holds(
+    stage: &mut Stage,
+    ladder: &Ladder,
+    load: &Load,
+    name: &str,
+    rate: f64,
+    steps: &mut Vec<Step>,
+) -> Result<bool, Problem> {
+    for _ in 0..TRIES {
+        let (heard, ()) = stage.play(&step_of(ladder, load, rate, name), async { Ok(()) }).await?;
+        let kept_up = keeps_up(&heard, ladder);
+        let label = format!("{}/s", number(rate));
+        steps.push(Step { kept_up: Some(kept_up), ..fill::step(label, &heard) });
+        if kept_up {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn step_of(ladder: &Ladder, load: &Load, rate: f64, name: &str) -> Part {
     Part {
         name: format!("{name}, {}/s", number(rate)),
         arrivals: load.arrivals,

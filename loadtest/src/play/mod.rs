@@ -4,8 +4,10 @@ mod backlog;
 mod drain;
 mod fill;
 mod flat;
+mod floor;
 mod idle;
 mod ladder;
+mod peers;
 mod scene;
 mod slow;
 mod stage;
@@ -49,6 +51,7 @@ async fn once(scene: &Scene) -> Result<Report, Problem> {
         Play::Drain => drain::play(scene).await,
         Play::Flat => flat::play(scene).await,
         Play::Verify => verify::play(scene).await,
-        Play::Floor | Play::Peers => Err(Problem::new("not yet")),
+        Play::Floor => floor::play(scene).await,
+        Play::Peers => peers::play(scene).await,
     }
 }

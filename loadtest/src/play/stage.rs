@@ -31,7 +31,8 @@ pub struct Stage {
     queues: Queues,
     probes: Probes,
     live: Arc<Live>,
-    patience: Duration,
+    /// How long nothing may happen until what is missing is given up.
+    pub patience: Duration,
     timeline: Vec<Moment>,
     last: State,
     next_look: Duration,

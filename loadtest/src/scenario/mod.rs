@@ -196,8 +196,10 @@ pub struct Ladder {
     pub from: f64,
     /// No more than this.
     pub to: f64,
-    /// Each rate is so many times the one before.
+    /// Each rate is so many times the one before, until one is not kept up with.
     pub factor: f64,
+    /// Then so many rates between the last that was kept up with and the first that was not.
+    pub refine: u32,
     /// How long each is held; the first quarter is not measured.
     pub step: Span,
     /// A rate is kept up with if so much of it was delivered while it lasted…
@@ -278,11 +280,9 @@ pub struct Verify {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Peers {
-    /// Which, in this order. [`Peer::ALL`] by default.
+    /// Which, in this order; all by default.
     pub systems: Vec<Peer>,
-    /// Owners of the measurement of idle ones.
-    pub idle_owners: usize,
-    /// Messages that are under way when the server is killed.
+    /// How long there is load before its servers are killed, and after they are there again.
     pub kill_after: Span,
 }
 
@@ -369,9 +369,10 @@ impl Default for Spawn {
 impl Default for Ladder {
     fn default() -> Self {
         Self {
-            from: 2_000.0,
-            to: 200_000.0,
-            factor: 1.25,
+            from: 1_000.0,
+            to: 500_000.0,
+            factor: 2.0,
+            refine: 3,
             step: Span::secs(6),
             delivered: 0.98,
             p99: Span::millis(100),
@@ -423,6 +424,6 @@ impl Default for Verify {
 
 impl Default for Peers {
     fn default() -> Self {
-        Self { systems: Peer::ALL.to_vec(), idle_owners: 500, kill_after: Span::secs(5) }
+        Self { systems: Peer::ALL.to_vec(), kill_after: Span::secs(5) }
     }
 }

@@ -119,6 +119,11 @@ impl Installation {
         self.configuration.clone()
     }
 
+    /// How many relays there are.
+    pub fn relays(&self) -> usize {
+        self.relays.len()
+    }
+
     /// Asks a relay to leave, and waits until it has.
     ///
     /// # Errors
@@ -132,7 +137,7 @@ impl Installation {
         }
     }
 
-    /// Starts a relay that left again, at the same port, and waits until it is ready.
+    /// Starts a relay that left or was killed again, at the same port, and waits until it is ready.
     ///
     /// # Errors
     /// Where it does not start.
