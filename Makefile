@@ -5,7 +5,7 @@ TOOLS := $(CURDIR)/target/tools
 BUF_VERSION := 1.75.0
 export PATH := $(TOOLS)/venv/bin:$(PATH)
 
-.PHONY: help demo build test configurations chaos lint format vectors independent bench clean tools
+.PHONY: help demo build test configurations chaos lint format vectors independent bench costs clean tools
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,7 +43,10 @@ independent: tools ## A client in Python, written from the documents alone, agai
 	cargo build --bin sealpost
 	tests/independent/run.sh target/debug/sealpost
 
-bench: ## What sealing and the stores cost
+bench: tools ## The load test's short suite, beside other systems; writes the tables of docs/performance.md (15 minutes)
+	scripts/bench
+
+costs: ## What sealing and the stores cost, by themselves
 	cargo run --release -p sealpost-core --example timing
 	cargo bench --bench first_figures
 	cargo bench --profile dist --bench store

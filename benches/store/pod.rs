@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::RngExt as _;
 use sealpost::store::{Grant, Incarnation, NewMailbox};
-use sealpost_core::{DeliveryKey, IdentityKey, Nonce, Operation, Proof, UnixTime};
+use sealpost_client::low_level::{Operation, Prover};
+use sealpost_core::{DeliveryKey, IdentityKey};
 use sealpost_proto::v1;
 use sealpost_proto::v1::delivery_service_client::DeliveryServiceClient;
 use sealpost_proto::v1::mailbox_service_client::MailboxServiceClient;
@@ -224,16 +225,7 @@ async fn open(channel: &Channel, owners: Arc<[Owner]>, met: Arc<Met>) -> watch::
 }
 
 fn proof(owner: &Owner) -> v1::Proof {
-    let now = UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs());
-    let nonce = Nonce::generate(&mut rand::rng());
-    let proof = Proof::sign(&owner.identity, &NAME.parse().expect("a name"), Operation::OpenMailbox, now, nonce);
-    v1::Proof {
-        audience: proof.audience.as_str().to_owned(),
-        public_key: proof.public_key.as_bytes().to_vec().into(),
-        unix_time: proof.time.as_secs(),
-        nonce: proof.nonce.as_bytes().to_vec().into(),
-        signature: proof.signature.as_bytes().to_vec().into(),
-    }
+    Prover::new(NAME.parse().expect("a name")).prove(&owner.identity, Operation::OpenMailbox)
 }
 
 /// Messages at fixed times, whatever becomes of those before; each says when it was due.

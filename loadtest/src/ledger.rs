@@ -5,7 +5,7 @@
 //! that is sent when another has been answered is accepted after it; so each says up to which number all had been answered
 //! when it was sent, and none of those may come later for the first time.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::AddAssign;
 
 /// What is known of the messages to one mailbox. Numbers count from 1.
@@ -19,6 +19,8 @@ pub struct Ledger {
     answered: u64,
     /// None up to here is accepted and still to arrive.
     arrived: u64,
+    /// Of those that are closed: were refused, and have not arrived.
+    refused: HashSet<u64>,
     /// What was counted of them.
     counts: Counts,
 }
@@ -119,9 +121,11 @@ impl Ledger {
             self.counts.unexpected += 1;
             return false;
         }
-        // Of what is closed it is not kept which was refused and which has arrived: neither is expected again.
         let Some(entry) = self.entry(number) else {
-            self.counts.duplicates += 1;
+            match self.refused.remove(&number) {
+                true => self.counts.unexpected += 1,
+                false => self.counts.duplicates += 1,
+            }
             return false;
         };
         if std::mem::replace(&mut entry.delivered, true) {
@@ -173,9 +177,12 @@ impl Ledger {
     }
 
     fn close(&mut self) {
-        while self.entries.front().is_some_and(|entry| entry.is_closed()) {
+        while let Some(entry) = self.entries.front().copied().filter(|entry| entry.is_closed()) {
             self.entries.pop_front();
             self.closed += 1;
+            if entry.answer == Some(Answer::Refused) && !entry.delivered {
+                self.refused.insert(self.closed);
+            }
         }
         self.arrived = self.arrived.max(self.closed);
     }
@@ -275,6 +282,11 @@ mod tests {
         ledger.answer(one, Answer::Accepted);
         ledger.deliver(one, 0);
         assert_eq!(ledger.end().unexpected, 3);
+        // And long after everything else is settled; a second time it is one that comes again.
+        let (three, _) = ledger.send();
+        ledger.answer(three, Answer::Refused);
+        assert!(!ledger.deliver(three, 0) && !ledger.deliver(three, 0));
+        assert_eq!((ledger.end().unexpected, ledger.end().duplicates), (4, 1));
     }
 
     /// What the harness does to a run that a good relay would make.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -30,9 +31,31 @@ pub fn environment() -> Environment {
         kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
         os: value(&os, "PRETTY_NAME", '='),
         profile: profile(),
-        versions: BTreeMap::from([("sealpost-loadtest".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        wake_us: wake_us(),
+        versions: [("sealpost-loadtest", env!("CARGO_PKG_VERSION")), ("rustc", env!("RUSTC_VERSION"))]
+            .map(|(name, version)| (name.to_owned(), version.to_owned()))
+            .into(),
         configurations: BTreeMap::new(),
     }
+}
+
+/// How long it takes until a thread that sleeps has been woken by another, in microseconds: of what a message costs at a
+/// low rate this is the most, and it differs tenfold between machines, virtual ones above all.
+fn wake_us() -> f64 {
+    const ROUNDS: u32 = 2_000;
+    let ((to, from_us), (back, from_it)) = (std::sync::mpsc::sync_channel(0), std::sync::mpsc::sync_channel(0));
+    let echo = std::thread::spawn(move || from_us.iter().try_for_each(|()| back.send(())));
+    let began = Instant::now();
+    for _ in 0..ROUNDS {
+        if to.send(()).is_err() || from_it.recv().is_err() {
+            break;
+        }
+    }
+    let took = began.elapsed();
+    drop(to);
+    let _ = echo.join();
+    // There and back.
+    took.as_secs_f64() * 1e6 / f64::from(2 * ROUNDS)
 }
 
 /// The cargo profile that we were built with: the directory that we are in.
@@ -88,7 +111,7 @@ mod tests {
     #[test]
     fn the_machine_is_known() {
         let here = environment();
-        assert!(here.cores > 0 && here.memory_kib > 1_000 && !here.kernel.is_empty());
+        assert!(here.cores > 0 && here.memory_kib > 1_000 && !here.kernel.is_empty() && here.wake_us > 0.0);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! A mailbox's owner: one stream at a time, at the other relay when it ends; acknowledges what came.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rand::RngExt;
-use sealpost_core::{Address, DeliveryKey, IdentityKey, Nonce, Operation, Proof, UnixTime};
+use sealpost_client::low_level::{Operation, Prover};
+use sealpost_core::{Address, DeliveryKey, IdentityKey};
 use sealpost_proto::Reason;
 use sealpost_proto::v1;
 use sealpost_proto::v1::mailbox_service_client::MailboxServiceClient;
@@ -142,16 +143,7 @@ impl Owner {
     }
 
     fn proof(&self, operation: Operation) -> v1::Proof {
-        let now = UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs());
-        let nonce = Nonce::generate(&mut rand::rng());
-        let proof = Proof::sign(&self.identity, &NAME.parse().unwrap(), operation, now, nonce);
-        v1::Proof {
-            audience: proof.audience.as_str().to_owned(),
-            public_key: proof.public_key.as_bytes().to_vec().into(),
-            unix_time: proof.time.as_secs(),
-            nonce: proof.nonce.as_bytes().to_vec().into(),
-            signature: proof.signature.as_bytes().to_vec().into(),
-        }
+        Prover::new(NAME.parse().unwrap()).prove(&self.identity, operation)
     }
 }
 

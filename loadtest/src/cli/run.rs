@@ -12,7 +12,7 @@ use crate::live::Live;
 use crate::machine::{environment, room_for_connections};
 use crate::play::{Deployment, Scene, Target, play};
 use crate::problem::{During as _, Problem};
-use crate::report::{FORMAT, Report, table};
+use crate::report::{Environment, FORMAT, Report, table};
 use crate::scenario::{Scenario, Span, Topology, read};
 use crate::target::binary;
 use crate::target::metrics::Endpoint;
@@ -126,7 +126,13 @@ impl Run {
 /// Adds what is the same for all of a run.
 fn complete(report: &mut Report, scene: &Scene, started: String) -> Result<(), Problem> {
     let mut environment = environment();
-    environment.configurations.extend(std::mem::take(&mut report.environment).unwrap_or_default().configurations);
+    // Of ours, of the peers and of the floor: each is named for what it is of.
+    let others = report.peers.iter_mut().chain(report.floor.as_deref_mut()).chain(&mut report.runs);
+    let others: Vec<Environment> = others.filter_map(|report| report.environment.take()).collect();
+    for of_servers in report.environment.take().into_iter().chain(others) {
+        environment.versions.extend(of_servers.versions);
+        environment.configurations.extend(of_servers.configurations);
+    }
     let scenario = toml::to_string(&scene.scenario).during("writing TOML")?;
     environment.configurations.insert("scenario".to_owned(), scenario);
     report.format = Some(FORMAT);

@@ -41,6 +41,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let after = ready.probes.by_kind().await?;
 
     let mut report = fill::begun(scene, scenario);
+    report.environment = ready.environment();
     fill::heard(&mut report, &filling)?;
     // They are from before their owners came: how long each waited says nothing. Nor was anything delivered meanwhile.
     (report.latency_us, report.latency_histogram, report.latency_curve) = (None, None, Vec::new());

@@ -16,7 +16,6 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let scenario = &scene.scenario;
     let count = scenario.owners.mailboxes;
     let mut ready = scene.ready(&scenario.spawn, count).await?;
-    ready.installation()?;
     let (fleet, mut stage) = scene.stage(&ready, scenario, None).await?;
     let part = Part { lasts: None, ..Part::of(&scenario.load, &scene.name) };
     let events = stage.events.clone();
@@ -36,6 +35,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let (heard, ()) = stage.play(&part, rounds).await?;
     let away = fleet.crowd().take_away();
     let mut report = fill::begun(scene, scenario);
+    report.environment = ready.environment();
     fill::heard(&mut report, &heard)?;
     fill::found(&mut report, &stage.board);
     let millis = |time: Duration| time.as_secs_f64() * 1e3;

@@ -13,7 +13,7 @@ use crate::scenario::{Durability, Scenario, StoreKind, Topology};
 use crate::target::Kind;
 
 /// Below this share of idle time the machine itself may be what is measured.
-const LITTLE_IDLE: f64 = 0.05;
+const LITTLE_IDLE: f64 = 0.1;
 /// The generator should hand 99 of 100 messages over in this time, in microseconds.
 const LATE_US: u64 = 2_000;
 /// A system that delivers less than this share of what is offered does not keep up.

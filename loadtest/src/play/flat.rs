@@ -6,7 +6,7 @@ use super::stage::{Heard, Part};
 use crate::driver::Driver as _;
 use crate::problem::Problem;
 use crate::report::{Report, Step, grouped};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Topology};
 use crate::schedule::Stretch;
 use crate::target::Kind;
 
@@ -26,6 +26,8 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     for depth in scene.scenario.flat.depths.clone() {
         let mut scenario = scene.scenario.clone();
         scenario.owners.mailboxes = scene.scenario.flat.deep_mailboxes;
+        // A stream's credit is enough for one deep mailbox, not for many.
+        scenario.owners.topology = Topology::Own;
         scenario.owners.keep = depth as u64;
         let label = format!("{} mailboxes, {} messages in each", scenario.owners.mailboxes, grouped(depth as u64));
         let (heard, step) = once(scene, &scenario, label, &mut report).await?;
@@ -49,6 +51,7 @@ async fn once(
     report: &mut Report,
 ) -> Result<(Heard, Step), Problem> {
     let ready = scene.ready(&scenario.spawn, scenario.owners.mailboxes).await?;
+    report.environment = ready.environment();
     let (fleet, mut stage) = scene.stage(&ready, scenario, None).await?;
     let mut part = Part::of(&scenario.load, format!("{}, {label}", scene.name));
     // So much must wait in the mailboxes before it is measured.

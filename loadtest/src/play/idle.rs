@@ -56,6 +56,7 @@ async fn once(scene: &Scene, scenario: &Scenario, report: &mut Report) -> Result
         return Err(Problem::usage("nobody says how much memory the relays have")
             .remedy("name their metrics endpoints with --metrics URL"));
     }
+    report.environment = ready.environment();
     let board = Arc::new(Board::new(count, None));
     let mut fleet = Fleet::new(ready.relays.clone(), ready.mailboxes.clone(), scenario)?;
     let mut stage = scene.curtain(&ready, scenario, board.clone(), &mut fleet).await?;

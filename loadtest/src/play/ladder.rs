@@ -26,6 +26,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let (fleet, mut stage) = scene.stage(&ready, scenario, None).await?;
     let (steps, knee) = climb(&mut stage, &scenario.ladder, &scenario.load, &scene.name).await?;
     let mut report = fill::begun(scene, scenario);
+    report.environment = ready.environment();
     report.steps = steps;
     report.knee_per_s = knee;
     match knee {

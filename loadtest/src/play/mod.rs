@@ -20,7 +20,7 @@ pub use stage::{Events, Heard, Part, Stage};
 
 use crate::problem::Problem;
 use crate::report::{Report, of_repeats};
-use crate::scenario::Play;
+use crate::scenario::{Play, Scenario};
 
 /// Plays a scenario, as often as it says, and puts the report together.
 ///
@@ -41,6 +41,10 @@ pub async fn play(scene: &Scene) -> Result<Report, Problem> {
 }
 
 async fn once(scene: &Scene) -> Result<Report, Problem> {
+    if let (Target::Deployment(_), true) = (&scene.target, needs_servers_of_its_own(&scene.scenario)) {
+        return Err(Problem::usage(format!("{} starts and stops servers", scene.name))
+            .remedy("leave --relay out: it is played on servers that the load test starts itself"));
+    }
     match scene.scenario.play {
         Play::Steady => steady::play(scene).await,
         Play::Ladder => ladder::play(scene).await,
@@ -54,4 +58,8 @@ async fn once(scene: &Scene) -> Result<Report, Problem> {
         Play::Floor => floor::play(scene).await,
         Play::Peers => peers::play(scene).await,
     }
+}
+
+fn needs_servers_of_its_own(scenario: &Scenario) -> bool {
+    matches!(scenario.play, Play::Drain | Play::Floor | Play::Peers) || !scenario.spawn.pause.0.is_zero()
 }

@@ -2,13 +2,13 @@
 //! stored, delivered to an owner who is connected, acknowledged.
 //!
 //! Each system gets the same treatment: its mailboxes are opened (an idle owner's memory), a ladder finds its knee, a steady
-//! load at half of *our* knee gives CPU and latency at the same work, and in the end its servers are killed (SIGKILL) under
+//! load at half of *our* knee (of its own, if it cannot carry that) gives CPU and latency, and in the end its servers are killed (SIGKILL) under
 //! load and started again on the same files.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::scene::{Ready, Scene, Target};
+use super::scene::{Ready, Scene};
 use super::stage::{Part, Stage};
 use super::{fill, floor, ladder};
 use crate::board::Board;
@@ -41,10 +41,6 @@ enum Servers {
 }
 
 pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
-    if let Target::Deployment(_) = scene.target {
-        return Err(Problem::usage("peers are measured on servers that the load test starts itself")
-            .remedy("leave --relay out"));
-    }
     let scenario = &scene.scenario;
     let mut whole = ours(scene, scenario, None).await?;
     let half = whole.knee_per_s.map(|knee| knee / 2.0);
@@ -66,6 +62,7 @@ async fn ours(scene: &Scene, scenario: &Scenario, rate: Option<f64>) -> Result<R
         scene.ready(&scenario.spawn, scenario.owners.mailboxes).await?;
     let Some(installation) = installation else { return Err(Problem::new("nothing was started")) };
     let mut report = fill::begun(scene, scenario);
+    report.environment = Some(installation.environment());
     report.name = Some(fill::OURS.to_owned());
     let fleet = Fleet::new(relays, mailboxes, scenario)?;
     contend(scene, scenario, report, probes, fleet, Servers::Sealpost(Box::new(installation)), rate).await
@@ -127,17 +124,19 @@ async fn contend(
     let queues = driver.senders(&board).await?;
     let mut stage = Stage::new(board, queues, probes, scene.live.clone(), scenario.load.patience.0).await?;
     let mut load = scenario.load.clone();
-    if rate.is_none() || matches!(servers, Servers::Other(_)) {
+    let climbs = rate.is_none() || matches!(servers, Servers::Other(_));
+    if climbs {
         (report.steps, report.knee_per_s) = ladder::climb(&mut stage, &scenario.ladder, &load, &name).await?;
     }
     let knee = report.knee_per_s;
-    load.rate = rate.or(knee.map(|knee| knee / 2.0)).unwrap_or(scenario.ladder.from);
+    // One that cannot carry half of what we can is measured at half of what it can.
+    let can = if climbs { knee.unwrap_or(scenario.ladder.from) } else { f64::INFINITY };
+    load.rate = rate.filter(|rate| *rate <= can).unwrap_or(can / 2.0);
     let (heard, ()) = stage.play(&Part::of(&load, format!("{name}, steady")), async { Ok(()) }).await?;
     fill::heard(&mut report, &heard)?;
     fill::found(&mut report, &stage.board);
 
-    // It may be that it cannot carry as much as we.
-    load.rate = load.rate.min(knee.unwrap_or(load.rate)) * SHARE_AT_KILL;
+    load.rate *= SHARE_AT_KILL;
     let part = Part { lasts: None, ..Part::of(&load, format!("{name}, killed")) };
     stage.patience = if name.contains("JetStream") { PATIENCE_WITH_JETSTREAM } else { PATIENCE };
     let (events, lost_before) = (stage.events.clone(), stage.board.verdict().counts.lost);

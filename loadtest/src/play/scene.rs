@@ -12,6 +12,7 @@ use crate::driver::sealpost::{Fleet, Mailboxes, Relays};
 use crate::faults::Faults;
 use crate::live::Live;
 use crate::problem::Problem;
+use crate::report::Environment;
 use crate::scenario::{Scenario, Spawn};
 use crate::target::Probes;
 use crate::target::metrics::Endpoint;
@@ -58,6 +59,13 @@ pub(super) struct Ready {
     pub(super) probes: Probes,
     /// What was started for it.
     pub(super) installation: Option<Installation>,
+}
+
+impl Ready {
+    /// What a report says of the servers.
+    pub(super) fn environment(&self) -> Option<Environment> {
+        Some(self.installation.as_ref()?.environment())
+    }
 }
 
 impl Scene {
@@ -144,11 +152,8 @@ impl Ready {
         }
     }
 
-    /// What was started.
+    /// What was started; each play that asks for it is refused on a deployment before anything begins.
     pub(super) fn installation(&mut self) -> Result<&mut Installation, Problem> {
-        self.installation.as_mut().ok_or_else(|| {
-            Problem::usage("this play starts and stops relays")
-                .remedy("it cannot be played with --relay, only on servers that the load test starts itself")
-        })
+        self.installation.as_mut().ok_or_else(|| Problem::new("nothing was started"))
     }
 }

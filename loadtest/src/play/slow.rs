@@ -42,6 +42,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let (with, ()) = stage.play(&part, hurry).await?;
 
     let mut report = fill::begun(scene, scenario);
+    report.environment = ready.environment();
     fill::heard(&mut report, &with)?;
     // Those who do not read do not take part in it.
     if let Some(verdict) = &mut report.verdict {

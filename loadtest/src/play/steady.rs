@@ -21,6 +21,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let events = stage.events.clone();
     let (heard, ()) = stage.play(&part, pause(scene, &mut ready, &events)).await?;
     let mut report = fill::begun(scene, scenario);
+    report.environment = ready.environment();
     fill::heard(&mut report, &heard)?;
     fill::found(&mut report, &stage.board);
     fill::story(&mut report, &mut stage);

@@ -38,6 +38,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     };
     let (heard, (longest, rounds)) = stage.play(&part, rounds).await?;
     let mut report = fill::begun(scene, scenario);
+    report.environment = ready.environment();
     fill::heard(&mut report, &heard)?;
     report.figures.insert("seconds until all were back, longest".to_owned(), longest.as_secs_f64());
     let openings = (count * rounds.len()).max(1) as f64;

@@ -14,6 +14,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     scenario.load.patience.0 = scenario.load.patience.0.min(PATIENCE);
     let mut ready = scene.ready(&scenario.spawn, scenario.owners.mailboxes).await?;
     let mut report = fill::begun(scene, &scenario);
+    report.environment = ready.environment();
     report.verdict = Some(Verdict { passed: true, ..Verdict::default() });
     for fault in std::iter::once(None).chain(Fault::ALL.map(Some)) {
         let name = fault.map_or("no faults", Fault::name);

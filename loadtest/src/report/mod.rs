@@ -255,6 +255,7 @@ pub struct Environment {
     pub kernel: String,
     pub os: String,
     pub profile: String,
+    pub wake_us: f64,
     pub versions: BTreeMap<String, String>,
     pub configurations: BTreeMap<String, String>,
 }

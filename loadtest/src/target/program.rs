@@ -1,5 +1,6 @@
 //! Programs of others: where they are, and which version.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,18 +14,38 @@ const TOOLS: &str = "target/tools/venv/bin";
 /// How long a program may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where a program is: in the path, or where `make tools` puts it.
+/// Where a program is: in the path, or where `make tools` puts it. In a checkout, where cargo has started us, `make tools`
+/// is called if it is in neither.
 ///
 /// # Errors
-/// Where it is in neither.
+/// Where it is in neither, and cannot be installed.
 pub fn find(program: &str) -> Result<PathBuf, Problem> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let here = || Path::new(".").canonicalize().ok();
-    let tools =
-        || [Some(workspace.to_owned()), here()].into_iter().flatten().map(|root| root.join(TOOLS).join(program));
-    in_path(program).or_else(|| tools().find(|file| file.is_file())).ok_or_else(|| {
-        Problem::new(format!("there is no {program}, neither in the path nor in {TOOLS}")).remedy("make tools")
-    })
+    if let Some(found) = installed(program) {
+        return Ok(found);
+    }
+    let workspace = workspace();
+    if std::env::var_os("CARGO").is_some() && workspace.join("Makefile").is_file() {
+        let _ = writeln!(std::io::stderr(), "there is no {program}: calling `make tools`, which installs it");
+        let status = std::process::Command::new("make").arg("tools").current_dir(workspace).status();
+        if status.during("calling make")?.success()
+            && let Some(found) = installed(program)
+        {
+            return Ok(found);
+        }
+    }
+    Err(Problem::new(format!("there is no {program}, neither in the path nor in {TOOLS}"))
+        .remedy(format!("install {program}; in a checkout, `make tools` does it")))
+}
+
+fn installed(program: &str) -> Option<PathBuf> {
+    let here = Path::new(".").canonicalize().ok();
+    let roots = [Some(workspace().to_owned()), here].into_iter().flatten();
+    let mut tools = roots.map(|root| root.join(TOOLS).join(program));
+    in_path(program).or_else(|| tools.find(|file| file.is_file()))
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
 /// What it says when it is asked for its version, and the number in it.
@@ -62,8 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_is_missing_or_says_nothing_is_a_problem() {
-        let problem = find("no-such-server").unwrap_err().to_string();
-        assert!(problem.contains("make tools"), "{problem}");
+        assert_eq!(installed("no-such-server"), None);
         let silent = version(Path::new("/bin/true"), "").await.unwrap_err().to_string();
         assert!(silent.contains("gave no number"), "{silent}");
         assert!(version(Path::new("/no/such/program"), "-v").await.is_err());

@@ -8,9 +8,11 @@ use sealpost_client::{RelayHost, RelayOptions, Trust};
 use tempfile::TempDir;
 
 use super::child::{Account, Server, free_port};
+use super::program::version;
 use super::system::System;
 use super::{Kind, Watched, redis};
 use crate::problem::{During as _, Problem};
+use crate::report::Environment;
 use crate::scenario::{Durability, Spawn, StoreKind};
 
 /// An installation that is gone when this is dropped.
@@ -19,6 +21,7 @@ pub struct Installation {
     relays: Vec<Relay>,
     redis: Option<System>,
     trust: Trust,
+    version: String,
     configuration: String,
     // Below the servers: they end first.
     directory: TempDir,
@@ -65,7 +68,8 @@ impl Installation {
             Trust::Plaintext
         };
         let configuration = arguments(spawn, "STORE", Path::new("DIRECTORY"), "PORT", "PORT").join(" ");
-        Ok(Self { relays, redis, trust, configuration, directory })
+        let (_, version) = version(binary, "--version").await?;
+        Ok(Self { relays, redis, trust, version, configuration, directory })
     }
 
     /// How to reach each relay.
@@ -114,9 +118,16 @@ impl Installation {
         self.redis.as_ref().map(|redis| redis.port)
     }
 
-    /// How the relays were started.
-    pub fn configuration(&self) -> String {
-        self.configuration.clone()
+    /// What a report says of its servers.
+    pub fn environment(&self) -> Environment {
+        let mut environment = Environment::default();
+        environment.versions.insert("sealpost".to_owned(), self.version.clone());
+        environment.configurations.insert("sealpost".to_owned(), self.configuration.clone());
+        if let Some(about) = self.redis.as_ref().map(|redis| &redis.about) {
+            environment.versions.insert(about.name.clone(), about.version.clone());
+            environment.configurations.insert(about.name.clone(), about.configuration.clone());
+        }
+        environment
     }
 
     /// How many relays there are.

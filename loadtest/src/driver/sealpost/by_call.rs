@@ -39,7 +39,9 @@ async fn send(post: Arc<Post>, order: Order) {
     let mut sent = Sent { posted: post.board.post(order), attempt: 0 };
     while let Err((number, error)) = call(&post, &sent).await {
         post.board.error(&fate::name(&error));
-        post.line.renew(number);
+        if fate::is_of_the_connection(&error) {
+            post.line.renew(number);
+        }
         let Some(pause) = post.failed(&sent, fate::of_error(&error)) else { return };
         tokio::time::sleep(pause).await;
         sent.attempt += 1;

@@ -111,7 +111,9 @@ pub(super) async fn run(post: Post, orders: mpsc::UnboundedReceiver<Order>) {
         let connection = sender.post.line.connection();
         let Err(error) = sender.stream(DeliveryServiceClient::new(connection.channel)).await else { return };
         sender.post.board.error(&fate::name(&error));
-        sender.post.line.renew(connection.number);
+        if fate::is_of_the_connection(&error) {
+            sender.post.line.renew(connection.number);
+        }
         let fate = fate::of_error(&error);
         let mut undecided: Vec<(u64, Sent)> = sender.under_way.drain().collect();
         // In the order in which they were sent first.

@@ -38,6 +38,14 @@ pub(super) fn of_reason(reason: Reason, retry_after: Option<Duration>) -> Fate {
     Fate { answer, again: (reason.is_retryable() && pause <= LONGEST_PAUSE).then_some(pause) }
 }
 
+/// Whether another connection, to another relay, may help.
+pub(super) fn is_of_the_connection(error: &Error) -> bool {
+    match error.reason() {
+        Some(reason) => matches!(reason, Reason::Draining | Reason::Rebalance | Reason::PeerSilent),
+        None => true,
+    }
+}
+
 /// As the report counts it.
 pub(super) fn name(error: &Error) -> String {
     match error {
@@ -45,5 +53,23 @@ pub(super) fn name(error: &Error) -> String {
         Error::Unreachable(_) => "unreachable".to_owned(),
         Error::TimedOut => "no answer".to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_happened_is_unknown_and_what_did_not_is_refused() {
+        let of = |reason| of_reason(reason, None);
+        assert_eq!(of(Reason::StoreUnavailable), Fate { answer: Answer::Unknown, again: Some(PAUSE) });
+        assert_eq!(of(Reason::Overloaded), Fate { answer: Answer::Refused, again: Some(PAUSE) });
+        assert_eq!(of(Reason::DeliveryRefused), Fate { answer: Answer::Refused, again: None });
+        let soon = Some(Duration::from_secs(2));
+        assert_eq!(of_reason(Reason::MailboxFull, soon), Fate { answer: Answer::Refused, again: soon });
+        let late = Some(Duration::from_secs(600));
+        assert_eq!(of_reason(Reason::MailboxFull, late), Fate { answer: Answer::Refused, again: None });
+        assert_eq!(of_error(&Error::TimedOut), Fate { answer: Answer::Unknown, again: Some(PAUSE) });
     }
 }

@@ -78,8 +78,9 @@ impl Fleet {
     /// # Errors
     /// Where they do not, with why.
     pub async fn open_some(&mut self, board: &Arc<Board>, which: Range<usize>, slow: bool) -> Result<(), Problem> {
-        self.start_owners(board, which.clone(), slow);
+        // Before the first of them may join.
         let all = self.crowd.live() + which.len();
+        self.start_owners(board, which, slow);
         // A slow one is there, but does not catch up.
         if slow { Ok(()) } else { self.until_live(all).await }
     }

@@ -119,7 +119,9 @@ impl Owner {
                 }
             };
             left.get_or_insert((Instant::now(), pause));
-            self.line.renew(connection.number);
+            if !matches!(&end, End::Failed(error) if !fate::is_of_the_connection(error)) {
+                self.line.renew(connection.number);
+            }
             tokio::time::sleep(pause).await;
         }
     }
