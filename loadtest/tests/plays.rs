@@ -98,12 +98,18 @@ fn a_run_with_a_fault_fails() {
 #[test]
 fn a_ladder_ends_at_the_knee() {
     // A debug build may be slow, and anything else may run on this machine: so a rate that nothing keeps up with is a step.
-    let settings = ["ladder.from=50", "ladder.factor=100", "ladder.step=2s", "ladder.p99=2s", "ladder.delivered=0.8"];
+    let settings = [
+        "ladder.from=100",
+        "ladder.factor=50",
+        "ladder.refine=1",
+        "ladder.step=2s",
+        "ladder.p99=2s",
+        "ladder.delivered=0.8",
+    ];
     let report = good("ladder", &settings);
     let steps = report["steps"].as_array().unwrap();
-    assert!(steps.len() >= 2);
-    assert_eq!(steps[0]["kept_up"], true);
-    assert!(report["knee_per_s"].as_f64().unwrap() >= 50.0);
+    assert!(steps.iter().any(|step| step["kept_up"] == true), "{steps:?}");
+    assert!(report["knee_per_s"].as_f64().unwrap() >= 100.0);
     assert!(!report["ratios"]["p99 to the store's round trip"].is_null());
 }
 

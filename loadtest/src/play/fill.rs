@@ -130,8 +130,7 @@ fn warnings(heard: &Heard) -> Vec<String> {
             micros(late)
         ));
     }
-    let throughput = heard.messages as f64 / heard.seconds;
-    if throughput < KEEPS_UP * heard.offered_per_s {
+    if !heard.keeps_up(KEEPS_UP) {
         warnings.push("the system did not keep up with what was offered".to_owned());
     }
     warnings

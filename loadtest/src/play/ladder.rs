@@ -117,9 +117,8 @@ fn step_of(ladder: &Ladder, load: &Load, rate: f64, name: &str) -> Part {
 }
 
 fn keeps_up(heard: &Heard, ladder: &Ladder) -> bool {
-    let throughput = heard.messages as f64 / heard.seconds;
     let p99 = Duration::from_micros(heard.delivered.value_at_quantile(0.99));
-    throughput >= ladder.delivered * heard.offered_per_s && p99 <= ladder.p99.0
+    heard.keeps_up(ladder.delivered) && p99 <= ladder.p99.0
 }
 
 async fn at_half(

@@ -60,7 +60,9 @@ pub struct Part {
 pub struct Heard {
     /// The rate that was due.
     pub offered_per_s: f64,
-    /// Messages that were delivered while it was measured.
+    /// Messages that were due while it was measured: at random times, so not exactly as many as the rate says.
+    pub due: u64,
+    /// Messages that were delivered meanwhile.
     pub messages: u64,
     /// How long it was.
     pub seconds: f64,
@@ -119,6 +121,13 @@ impl Part {
             lasts: Some(load.steady.0),
             is_taken: true,
         }
+    }
+}
+
+impl Heard {
+    /// Whether at least this share of what was due was delivered meanwhile.
+    pub fn keeps_up(&self, share: f64) -> bool {
+        self.messages as f64 >= share * self.due as f64
     }
 }
 
@@ -181,6 +190,7 @@ impl Stage {
         let measured = self.board.measured();
         let heard = Heard {
             offered_per_s: part.rate,
+            due: after.so_far.due - before.so_far.due,
             messages: after.so_far.delivered - before.so_far.delivered,
             seconds: (after.at - before.at).as_secs_f64(),
             delivered: measured.delivered,
