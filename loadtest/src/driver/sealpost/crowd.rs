@@ -1,6 +1,5 @@
 //! How the owners of a run are doing, all together.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -11,11 +10,18 @@ use crate::problem::Problem;
 /// The owners of a run.
 #[derive(Debug, Default)]
 pub struct Crowd {
-    /// Mailboxes that are open and have caught up.
-    live: AtomicUsize,
+    live: Mutex<Live>,
     away: Mutex<Away>,
     /// Why the last one was not opened.
     refused: Mutex<Option<String>>,
+}
+
+/// Mailboxes that are open and have caught up.
+#[derive(Debug, Default)]
+struct Live {
+    /// How often all were told to go: who was opened before that does not count.
+    storm: u64,
+    mailboxes: usize,
 }
 
 /// How long owners were without a stream, after one that they had.
@@ -40,7 +46,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 impl Crowd {
     /// Mailboxes that are open and have caught up.
     pub fn live(&self) -> usize {
-        self.live.load(Ordering::SeqCst)
+        self.live.lock().mailboxes
     }
 
     /// How long owners were away since the last call.
@@ -70,17 +76,25 @@ impl Crowd {
         }
     }
 
-    pub(super) fn joined(&self) {
-        self.live.fetch_add(1, Ordering::SeqCst);
+    /// A mailbox of a stream that was opened after this storm has caught up.
+    pub(super) fn joined(&self, storm: u64) {
+        let mut live = self.live.lock();
+        if live.storm == storm {
+            live.mailboxes += 1;
+        }
     }
 
-    pub(super) fn left(&self, mailboxes: usize) {
-        // All may have been declared gone meanwhile.
-        let _ = self.live.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |live| Some(live.saturating_sub(mailboxes)));
+    /// A stream ended that was opened after this storm, and so many of its mailboxes had caught up.
+    pub(super) fn left(&self, storm: u64, mailboxes: usize) {
+        let mut live = self.live.lock();
+        if live.storm == storm {
+            live.mailboxes = live.mailboxes.saturating_sub(mailboxes);
+        }
     }
 
-    pub(super) fn all_gone(&self) {
-        self.live.store(0, Ordering::SeqCst);
+    /// All are about to go: from now on only those count that were opened after this storm.
+    pub(super) fn all_go(&self, storm: u64) {
+        *self.live.lock() = Live { storm, mailboxes: 0 };
     }
 
     pub(super) fn was_away(&self, time: Duration, asked: Duration) {
@@ -92,5 +106,26 @@ impl Crowd {
 
     pub(super) fn refused(&self, why: String) {
         *self.refused.lock() = Some(why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_there_before_a_storm_neither_counts_nor_is_missed_after_it() {
+        let crowd = Crowd::default();
+        (0..3).for_each(|_| crowd.joined(0));
+        crowd.left(0, 1);
+        assert_eq!(crowd.live(), 2);
+        crowd.all_go(1);
+        crowd.joined(1);
+        // One who is late to notice.
+        crowd.left(0, 1);
+        crowd.joined(0);
+        assert_eq!(crowd.live(), 1);
+        crowd.left(1, 1);
+        assert_eq!(crowd.live(), 0);
     }
 }

@@ -124,19 +124,16 @@ impl Fleet {
 
     /// Cuts the connections of all owners. They come back within `spread`.
     pub fn storm(&self, spread: Duration) {
-        self.crowd.all_gone();
-        self.orders.send_modify(|orders| (orders.storm, orders.spread) = (orders.storm + 1, spread));
+        self.orders.send_modify(|orders| {
+            (orders.storm, orders.spread) = (orders.storm + 1, spread);
+            // Before any of them can have come back.
+            self.crowd.all_go(orders.storm);
+        });
     }
 
     /// From now on slow owners read like the others.
     pub fn hurry(&self) {
         self.orders.send_modify(|orders| orders.hurry = true);
-    }
-
-    /// Ends all owners.
-    pub async fn dismiss_owners(&mut self) {
-        self.owners.shutdown().await;
-        self.crowd.all_gone();
     }
 }
 

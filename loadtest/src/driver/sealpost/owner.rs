@@ -95,6 +95,7 @@ impl Owner {
         let mut turn = self.gate.clone().acquire_owned().await.ok();
         loop {
             let connection = self.line.connection();
+            let storm = self.orders.borrow_and_update().storm;
             let opened = self.open(MailboxServiceClient::new(connection.channel)).await;
             turn.take();
             let end = match opened {
@@ -102,8 +103,8 @@ impl Owner {
                     if let Some((since, asked)) = left.take() {
                         self.crowd.was_away(since.elapsed(), asked);
                     }
-                    let end = self.attend(&mut stream).await;
-                    self.crowd.left(stream.live);
+                    let end = self.attend(&mut stream, storm).await;
+                    self.crowd.left(storm, stream.live);
                     end
                 }
                 Err(error) => End::Failed(error),
@@ -155,8 +156,8 @@ impl Owner {
         Ok(Stream { asks, responses, mailboxes, due: Vec::new(), unacknowledged: 0, live: 0 })
     }
 
-    async fn attend(&mut self, stream: &mut Stream) -> End {
-        let storm = self.orders.borrow_and_update().storm;
+    /// Listens to a stream that was opened after this storm, until it ends.
+    async fn attend(&mut self, stream: &mut Stream, storm: u64) -> End {
         let mut acknowledge = pin!(tokio::time::sleep(Duration::MAX));
         loop {
             tokio::select! {
@@ -165,7 +166,7 @@ impl Owner {
                     let was_due = !stream.due.is_empty();
                     match message {
                         Ok(Some(message)) => {
-                            if let Some(end) = self.hear(stream, message.kind) {
+                            if let Some(end) = self.hear(stream, storm, message.kind) {
                                 return end;
                             }
                         }
@@ -193,7 +194,7 @@ impl Owner {
         }
     }
 
-    fn hear(&self, stream: &mut Stream, said: Option<Said>) -> Option<End> {
+    fn hear(&self, stream: &mut Stream, storm: u64, said: Option<Said>) -> Option<End> {
         match said? {
             Said::Deliveries(deliveries) => {
                 for delivery in deliveries.deliveries {
@@ -212,7 +213,7 @@ impl Owner {
             }
             Said::CaughtUp(_) => {
                 stream.live += 1;
-                self.crowd.joined();
+                self.crowd.joined(storm);
                 None
             }
             Said::Ping(ping) => {
