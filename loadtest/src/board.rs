@@ -199,12 +199,7 @@ impl Board {
 
     /// Something failed, whether or not a retry cures it. `reason` is of a small number of texts.
     pub fn error(&self, reason: &str) {
-        self.errors(reason, 1);
-    }
-
-    /// As [`error`](Board::error), many times.
-    pub fn errors(&self, reason: &str, many: u64) {
-        *self.errors.lock().entry(reason.to_owned()).or_default() += many;
+        *self.errors.lock().entry(reason.to_owned()).or_default() += 1;
     }
 
     /// The sender knows what became of it, or that it will never know.

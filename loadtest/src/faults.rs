@@ -58,11 +58,6 @@ impl Faults {
         }
     }
 
-    /// Which fault.
-    pub fn fault(&self) -> Fault {
-        self.fault
-    }
-
     /// How many messages have one.
     pub fn put_in(&self) -> u64 {
         self.put_in.load(Ordering::Relaxed)

@@ -44,6 +44,7 @@ fn a_scenario_that_is_wrong_is_named_with_a_remedy() {
     assert!(usage_error(&["run", "stream", "--relay", "ftp://here"]).contains("https://host"));
     assert!(usage_error(&["run", "stream", "--relay", "http://elsewhere.example"]).contains("--plaintext"));
     assert!(usage_error(&["run", "stream", "--relay", "https://localhost", "--spawn"]).contains("cannot be used"));
+    assert!(usage_error(&["run", "idle", "--relay", "https://localhost"]).contains("--metrics URL"));
     assert!(usage_error(&["run", "drain", "--relay", "https://localhost"]).contains("leave --relay out"));
 }
 

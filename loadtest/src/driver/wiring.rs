@@ -7,6 +7,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::board::{Board, Posted};
 use crate::problem::Problem;
+use crate::scenario::Scenario;
+use crate::target::system::System;
 
 /// How a driver reaches a server that was started here.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,15 @@ pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(50);
 const AT_ONCE: usize = 32;
 
 impl Wiring {
+    /// To a server that was started for a scenario.
+    pub fn to(system: &System, scenario: &Scenario) -> Self {
+        Self {
+            port: system.port,
+            connections: scenario.senders.connections,
+            payload_bytes: scenario.load.payload_bytes,
+        }
+    }
+
     /// The bytes of a message.
     pub(super) fn bytes(&self, board: &Board, posted: &Posted) -> Vec<u8> {
         let mut bytes = vec![0; self.payload_bytes];

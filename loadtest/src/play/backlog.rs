@@ -11,6 +11,7 @@ use crate::driver::Driver as _;
 use crate::driver::sealpost::Fleet;
 use crate::problem::Problem;
 use crate::report::Report;
+use crate::target::probes::cpu_between;
 
 pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let scenario = &scene.scenario;
@@ -54,8 +55,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     report.figures.insert("delivered a second while draining".to_owned(), delivered / drained);
     report.figures.insert("seconds until all had caught up".to_owned(), caught_up);
     report.figures.insert("seconds until everything was delivered".to_owned(), drained);
-    for (kind, usage) in &after {
-        let used = usage.cpu.saturating_sub(before.get(kind).map(|usage| usage.cpu).unwrap_or_default());
+    for (kind, used) in cpu_between(&before, &after) {
         let name = format!("{} CPU a message while draining, µs", kind.name());
         report.figures.insert(name, used.as_secs_f64() * 1e6 / delivered.max(1.0));
     }

@@ -7,10 +7,12 @@ use super::stage::{Heard, Stage};
 use crate::board::{Board, Verdict as Found};
 use crate::problem::Problem;
 use crate::report::{
-    Connections, Counts, Measured, Percentiles, Process, Report, Step, Verdict, curve, grouped, micros, to_text,
+    Connections, Counts, Environment, Measured, Percentiles, Process, Report, Step, Verdict, curve, grouped, micros,
+    to_text,
 };
 use crate::scenario::{Durability, Scenario, StoreKind, Topology};
 use crate::target::Kind;
+use crate::target::system::About;
 
 /// Below this share of idle time the machine itself may be what is measured.
 const LITTLE_IDLE: f64 = 0.1;
@@ -184,6 +186,26 @@ pub(super) fn wrong(report: &mut Report, what: impl Into<String>) {
     let verdict = report.verdict.get_or_insert_default();
     verdict.passed = false;
     verdict.problems.push(what.into());
+}
+
+/// What is wrong with another part of the run is wrong with the whole.
+pub(super) fn blame(report: &mut Report, part: &Report, name: &str) {
+    let problems = part.verdict.iter().flat_map(|verdict| &verdict.problems);
+    problems.for_each(|problem| wrong(report, format!("{name}: {problem}")));
+}
+
+/// The beginning of a report on another system that was started here.
+pub(super) fn of_system(scene: &Scene, about: &About) -> Report {
+    let (name, mut environment) = (about.name.clone(), Environment::default());
+    environment.versions.insert(name.clone(), about.version.clone());
+    environment.configurations.insert(name.clone(), about.configuration.clone());
+    Report {
+        name: Some(name),
+        durability: Some(about.durability.clone()),
+        tls: Some(false),
+        environment: Some(environment),
+        ..begun(scene, &scene.scenario)
+    }
 }
 
 /// How ours stands beside the floor and the peers: each is compared with ours of the like durability.

@@ -10,26 +10,16 @@ use crate::driver::Driver as _;
 use crate::driver::bare_redis::BareRedis;
 use crate::driver::wiring::Wiring;
 use crate::problem::Problem;
-use crate::report::{Environment, Report};
+use crate::report::Report;
 use crate::target::{Kind, Probes, Watched, redis};
 
 pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let scenario = &scene.scenario;
     scene.live.begin("starting Redis");
     let system = redis::start(scenario.spawn.durability).await?;
-    let mut report = fill::begun(scene, scenario);
+    let mut report = fill::of_system(scene, &system.about);
     report.name = Some(format!("bare {}", system.about.name));
-    report.durability = Some(system.about.durability.clone());
-    report.tls = Some(false);
-    let mut environment = Environment::default();
-    environment.versions.insert(system.about.name.clone(), system.about.version.clone());
-    environment.configurations.insert(system.about.name.clone(), system.about.configuration.clone());
-    report.environment = Some(environment);
-    let wiring = Wiring {
-        port: system.port,
-        connections: scenario.senders.connections,
-        payload_bytes: scenario.load.payload_bytes,
-    };
+    let wiring = Wiring::to(&system, scenario);
     let board = Arc::new(Board::new(scenario.owners.mailboxes, None));
     let mut driver = BareRedis::new(wiring);
     driver.open(&board).await?;

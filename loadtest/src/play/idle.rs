@@ -17,6 +17,7 @@ use crate::process::Usage;
 use crate::report::Report;
 use crate::scenario::Scenario;
 use crate::target::Kind;
+use crate::target::probes::cpu_between;
 
 /// What was found for one way to connect.
 struct Found {
@@ -27,6 +28,12 @@ struct Found {
 }
 
 pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
+    if let Target::Deployment(deployment) = &scene.target
+        && deployment.metrics.is_empty()
+    {
+        return Err(Problem::usage("nobody says how much memory the relays have")
+            .remedy("name their metrics endpoints with --metrics URL"));
+    }
     let mut report = fill::begun(scene, &scene.scenario);
     report.verdict = Some(crate::report::Verdict { passed: true, ..Default::default() });
     let found = once(scene, &scene.scenario, &mut report).await?;
@@ -38,7 +45,9 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
         let mut other = scene.scenario.clone();
         other.spawn.tls = !other.spawn.tls;
         let how = if other.spawn.tls { "by TLS" } else { "in plaintext" };
-        let found = once(scene, &other, &mut Report::default()).await?;
+        let mut second = Report::default();
+        let found = once(scene, &other, &mut second).await?;
+        fill::blame(&mut report, &second, how);
         let figures = &mut report.figures;
         figures.insert(format!("KiB an idle owner {how}"), found.kib);
         figures.extend(found.kib_after_burst.map(|kib| (format!("KiB an owner after the burst {how}"), kib)));
@@ -50,12 +59,6 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
 async fn once(scene: &Scene, scenario: &Scenario, report: &mut Report) -> Result<Found, Problem> {
     let count = scenario.owners.mailboxes;
     let ready = scene.ready(&scenario.spawn, count).await?;
-    if let Target::Deployment(deployment) = &scene.target
-        && deployment.metrics.is_empty()
-    {
-        return Err(Problem::usage("nobody says how much memory the relays have")
-            .remedy("name their metrics endpoints with --metrics URL"));
-    }
     report.environment = ready.environment();
     let board = Arc::new(Board::new(count, None));
     let mut fleet = Fleet::new(ready.relays.clone(), ready.mailboxes.clone(), scenario)?;
@@ -72,11 +75,8 @@ async fn once(scene: &Scene, scenario: &Scenario, report: &mut Report) -> Result
         points.push((end as f64, relay(&ready).await?.rss_kib as f64));
     }
     let after = ready.probes.by_kind().await?;
-    let open_us = after.iter().map(|(kind, usage)| {
-        let used = usage.cpu.saturating_sub(before.get(kind).map(|usage| usage.cpu).unwrap_or_default());
-        (*kind, used.as_secs_f64() * 1e6 / count as f64)
-    });
-    let open_us = open_us.collect();
+    let each = |(kind, used): (Kind, Duration)| (kind, used.as_secs_f64() * 1e6 / count as f64);
+    let open_us = cpu_between(&before, &after).into_iter().map(each).collect();
     // One group has no slope, but a difference.
     let base = before.get(&Kind::Relay).map(|usage| usage.rss_kib as f64).unwrap_or_default();
     let last = points.last().map(|point| point.1).unwrap_or_default();
@@ -121,7 +121,7 @@ fn order_each(board: &Board, queues: &Queues, burst: usize) {
     let mailboxes = u32::try_from(board.mailboxes()).unwrap_or(u32::MAX);
     let orders = (0..burst).flat_map(|_| 0..mailboxes);
     for (mailbox, queue) in orders.zip(queues.iter().cycle()) {
-        let order = Order { mailbox, due: board.now().max(Duration::ZERO) };
+        let order = Order { mailbox, due: board.now() };
         if queue.send(order).is_ok() {
             board.due();
         }

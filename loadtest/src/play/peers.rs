@@ -48,7 +48,9 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     for durability in others.filter(|durability| *durability != scenario.spawn.durability) {
         let mut other = scenario.clone();
         other.spawn.durability = durability;
-        whole.peers.push(ours(scene, &other, half).await?);
+        let also_ours = ours(scene, &other, half).await?;
+        fill::blame(&mut whole, &also_ours, also_ours.durability.as_deref().unwrap_or_default());
+        whole.peers.push(also_ours);
     }
     for peer in &scenario.peers.systems {
         whole.peers.push(theirs(scene, *peer, half).await?);
@@ -76,19 +78,8 @@ async fn theirs(scene: &Scene, peer: Peer, rate: Option<f64>) -> Result<Report, 
         Peer::JetstreamSync => nats::start(Fsync::Always).await?,
         Peer::Mosquitto => mosquitto::start().await?,
     };
-    let mut report = fill::begun(scene, scenario);
-    report.name = Some(system.about.name.clone());
-    report.durability = Some(system.about.durability.clone());
-    report.tls = Some(false);
-    let mut environment = crate::report::Environment::default();
-    environment.versions.insert(system.about.name.clone(), system.about.version.clone());
-    environment.configurations.insert(system.about.name.clone(), system.about.configuration.clone());
-    report.environment = Some(environment);
-    let wiring = Wiring {
-        port: system.port,
-        connections: scenario.senders.connections,
-        payload_bytes: scenario.load.payload_bytes,
-    };
+    let report = fill::of_system(scene, &system.about);
+    let wiring = Wiring::to(&system, scenario);
     let (live, mailboxes) = (scene.live.clone(), scenario.owners.mailboxes);
     let progress: Progress = Arc::new(move |done| live.at(done, mailboxes));
     let probes = Probes::of_processes(vec![Watched { kind: Kind::Relay, account: system.server.account() }]);

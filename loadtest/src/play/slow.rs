@@ -52,9 +52,7 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let p99 = |heard: &super::Heard| heard.delivered.value_at_quantile(0.99) as f64;
     report.ratios.insert("the others' p99, with slow owners to without".to_owned(), p99(&with) / p99(&without));
     fill::found(&mut report, &stage.board);
-    if let Some(problems) = clean.verdict.filter(|verdict| !verdict.passed).map(|verdict| verdict.problems) {
-        problems.into_iter().for_each(|problem| fill::wrong(&mut report, format!("without slow owners: {problem}")));
-    }
+    fill::blame(&mut report, &clean, "without slow owners");
     fill::story(&mut report, &mut stage);
     fleet.close().await?;
     ready.clean_up().await?;

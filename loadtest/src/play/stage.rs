@@ -18,7 +18,7 @@ use crate::process::{Processors, Usage, own_usage};
 use crate::report::{Event, Moment};
 use crate::scenario::Load;
 use crate::schedule::{Arrivals, Schedule, Stretch};
-use crate::target::probes::by_kind;
+use crate::target::probes::{by_kind, cpu_between};
 use crate::target::{Kind, Probes, Reading};
 
 /// A board, senders, and whoever watches them.
@@ -288,11 +288,6 @@ impl Stage {
     pub fn story(&mut self) -> (Vec<Moment>, Vec<Event>) {
         (std::mem::take(&mut self.timeline), std::mem::take(&mut *self.events.all.lock()))
     }
-
-    /// Where progress is shown.
-    pub fn live(&self) -> &Live {
-        &self.live
-    }
 }
 
 impl Events {
@@ -325,12 +320,7 @@ impl State {
 
     /// The CPU time that each kind of process used since then.
     fn cpu_since(&self, before: &Self) -> BTreeMap<Kind, Duration> {
-        let before = before.by_kind();
-        let used = |(kind, usage): (Kind, Usage)| {
-            let before = before.get(&kind).map(|usage| usage.cpu).unwrap_or_default();
-            (kind, usage.cpu.saturating_sub(before))
-        };
-        self.by_kind().into_iter().map(used).collect()
+        cpu_between(&before.by_kind(), &self.by_kind())
     }
 
     fn rss_kib(&self) -> BTreeMap<Kind, u64> {

@@ -8,6 +8,7 @@ use super::stage::Part;
 use crate::driver::Driver as _;
 use crate::problem::Problem;
 use crate::report::Report;
+use crate::target::probes::cpu_between;
 
 /// Before the first round, and after each.
 const CALM: Duration = Duration::from_secs(3);
@@ -18,23 +19,22 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     let ready = scene.ready(&scenario.spawn, count).await?;
     let (fleet, mut stage) = scene.stage(&ready, scenario, None).await?;
     let part = Part { lasts: None, ..Part::of(&scenario.load, &scene.name) };
-    let (events, board) = (stage.events.clone(), stage.board.clone());
+    let events = stage.events.clone();
     let rounds = async {
-        let (mut longest, mut open_us) = (Duration::ZERO, Vec::new());
+        let (mut longest, mut opening) = (Duration::ZERO, Vec::new());
         tokio::time::sleep(CALM).await;
         for _ in 0..scenario.storm.rounds {
-            let (before, messages) = (ready.probes.by_kind().await?, board.so_far().delivered);
+            let before = ready.probes.by_kind().await?;
             let began = Instant::now();
             events.note(format!("{count} owners lose their connections"));
             fleet.storm(scenario.storm.spread.0);
             fleet.until_live(count).await?;
             longest = longest.max(began.elapsed());
             events.note(format!("all are back after {:.1} s", began.elapsed().as_secs_f64()));
-            let (after, carried) = (ready.probes.by_kind().await?, board.so_far().delivered - messages);
-            open_us.push((before, after, carried));
+            opening.push(cpu_between(&before, &ready.probes.by_kind().await?));
             tokio::time::sleep(CALM).await;
         }
-        Ok((longest, open_us))
+        Ok((longest, opening))
     };
     let (heard, (longest, rounds)) = stage.play(&part, rounds).await?;
     let mut report = fill::begun(scene, scenario);
@@ -42,13 +42,10 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
     fill::heard(&mut report, &heard)?;
     report.figures.insert("seconds until all were back, longest".to_owned(), longest.as_secs_f64());
     let openings = (count * rounds.len()).max(1) as f64;
-    for (before, after, _) in &rounds {
-        for (kind, usage) in after {
-            let used = usage.cpu.saturating_sub(before.get(kind).map(|usage| usage.cpu).unwrap_or_default());
-            // The light load is in it.
-            let sum = report.figures.entry(format!("{} CPU for an owner who comes back, µs", kind.name())).or_default();
-            *sum += used.as_secs_f64() * 1e6 / openings;
-        }
+    for (kind, used) in rounds.iter().flatten() {
+        // The light load is in it.
+        let sum = report.figures.entry(format!("{} CPU for an owner who comes back, µs", kind.name())).or_default();
+        *sum += used.as_secs_f64() * 1e6 / openings;
     }
     fill::found(&mut report, &stage.board);
     fill::story(&mut report, &mut stage);

@@ -1,6 +1,7 @@
 //! What the servers use, from second to second: of processes here, and of relays elsewhere by their metrics.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::metrics::Endpoint;
 use super::{Kind, Reading, Watched};
@@ -49,6 +50,15 @@ impl Probes {
         }
         Ok(readings)
     }
+}
+
+/// The CPU time that each kind of process used between two looks.
+pub fn cpu_between(before: &BTreeMap<Kind, Usage>, after: &BTreeMap<Kind, Usage>) -> BTreeMap<Kind, Duration> {
+    let used = |(kind, usage): (&Kind, &Usage)| {
+        let before = before.get(kind).map(|usage| usage.cpu).unwrap_or_default();
+        (*kind, usage.cpu.saturating_sub(before))
+    };
+    after.iter().map(used).collect()
 }
 
 /// What each kind of process used, all of it together.
