@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::leave::jittered;
@@ -16,10 +17,14 @@ use crate::store::{Acknowledgement, Store};
 #[derive(Debug, Clone)]
 pub struct Acknowledger {
     queue: mpsc::Sender<Acknowledgement>,
+    hurry: Arc<Notify>,
 }
 
 /// Acknowledgements that wait at most.
 const QUEUE: usize = 8192;
+/// How long the first one waits for others to go with it. Nobody waits for them, and each that goes by itself costs
+/// relay and store a round trip. A relay that dies in this time has these envelopes delivered again.
+const GATHER: Duration = Duration::from_millis(5);
 /// Acknowledgements that go to the store together.
 const BATCH: usize = 512;
 /// Batches on their way at once. One is answered behind all sends that came before it, so one alone would let
@@ -33,7 +38,8 @@ impl Acknowledger {
     /// Starts the task. It ends, with everything written, once all clones are gone.
     pub fn start(store: Arc<dyn Store>) -> (Self, JoinHandle<()>) {
         let (queue, inbox) = mpsc::channel(QUEUE);
-        (Self { queue }, tokio::spawn(run(store, inbox)))
+        let hurry = Arc::new(Notify::new());
+        (Self { queue, hurry: hurry.clone() }, tokio::spawn(run(store, hurry, inbox)))
     }
 
     /// Takes one if there is room, else gives it back.
@@ -48,24 +54,45 @@ impl Acknowledger {
         // The task outlives all senders, so this fails only where it was killed with its runtime.
         let _ = self.queue.send(acknowledgement).await;
     }
+
+    /// What waits is written at once: a stream has ended, and its owner's next one is to find only what was not
+    /// acknowledged.
+    pub(super) fn hurry(&self) {
+        self.hurry.notify_one();
+    }
 }
 
-async fn run(store: Arc<dyn Store>, mut inbox: mpsc::Receiver<Acknowledgement>) {
+async fn run(store: Arc<dyn Store>, hurry: Arc<Notify>, mut inbox: mpsc::Receiver<Acknowledgement>) {
     let mut writes = FuturesUnordered::new();
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::new();
+    let mut gathered = std::pin::pin!(tokio::time::sleep(GATHER));
     loop {
         tokio::select! {
             Some(()) = writes.next() => {}
-            taken = inbox.recv_many(&mut batch, BATCH), if writes.len() < WRITES => {
-                if taken == 0 {
-                    break;
+            // While others gather nobody listens to the queue, so that they wake nobody.
+            first = inbox.recv(), if batch.is_empty() => match first {
+                Some(first) => {
+                    batch.push(first);
+                    gathered.as_mut().reset(Instant::now() + GATHER);
                 }
-                let batch = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-                writes.push(write(store.as_ref(), batch));
+                None => break,
+            },
+            () = either(gathered.as_mut(), hurry.notified()), if !batch.is_empty() && writes.len() < WRITES => {
+                while batch.len() < BATCH && let Ok(next) = inbox.try_recv() {
+                    batch.push(next);
+                }
+                writes.push(write(store.as_ref(), std::mem::take(&mut batch)));
             }
         }
     }
     while writes.next().await.is_some() {}
+}
+
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::select! {
+        () = one => {}
+        () = other => {}
+    }
 }
 
 async fn write(store: &dyn Store, batch: Vec<Acknowledgement>) {

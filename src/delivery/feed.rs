@@ -603,6 +603,7 @@ where
 impl<I, E> Drop for Feed<I, E> {
     fn drop(&mut self) {
         self.services.metrics.streams.closed();
+        self.services.acknowledger.hurry();
         // What the owner acknowledged is written although the owner is gone.
         if !self.unwritten.is_empty() {
             let (acknowledger, unwritten) = (self.services.acknowledger.clone(), std::mem::take(&mut self.unwritten));
