@@ -39,7 +39,8 @@ impl Acknowledger {
     pub fn start(store: Arc<dyn Store>) -> (Self, JoinHandle<()>) {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let hurry = Arc::new(Notify::new());
-        (Self { queue, hurry: hurry.clone() }, tokio::spawn(run(store, hurry, inbox)))
+        let written = move |batch| write(store.clone(), batch);
+        (Self { queue, hurry: hurry.clone() }, tokio::spawn(gather(inbox, hurry, written)))
     }
 
     /// Takes one if there is room, else gives it back.
@@ -62,7 +63,11 @@ impl Acknowledger {
     }
 }
 
-async fn run(store: Arc<dyn Store>, hurry: Arc<Notify>, mut inbox: mpsc::Receiver<Acknowledgement>) {
+async fn gather<F: Future<Output = ()>>(
+    mut inbox: mpsc::Receiver<Acknowledgement>,
+    hurry: Arc<Notify>,
+    write: impl Fn(Vec<Acknowledgement>) -> F,
+) {
     let mut writes = FuturesUnordered::new();
     let mut batch = Vec::new();
     let mut gathered = std::pin::pin!(tokio::time::sleep(GATHER));
@@ -78,10 +83,18 @@ async fn run(store: Arc<dyn Store>, hurry: Arc<Notify>, mut inbox: mpsc::Receive
                 None => break,
             },
             () = either(gathered.as_mut(), hurry.notified()), if !batch.is_empty() && writes.len() < WRITES => {
-                while batch.len() < BATCH && let Ok(next) = inbox.try_recv() {
+                while let Ok(next) = inbox.try_recv() {
+                    if batch.len() == BATCH {
+                        writes.push(write(std::mem::take(&mut batch)));
+                    }
                     batch.push(next);
+                    if writes.len() == WRITES {
+                        break;
+                    }
                 }
-                writes.push(write(store.as_ref(), std::mem::take(&mut batch)));
+                if writes.len() < WRITES {
+                    writes.push(write(std::mem::take(&mut batch)));
+                }
             }
         }
     }
@@ -95,7 +108,7 @@ async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) 
     }
 }
 
-async fn write(store: &dyn Store, batch: Vec<Acknowledgement>) {
+async fn write(store: Arc<dyn Store>, batch: Vec<Acknowledgement>) {
     let mut pause = FIRST_PAUSE;
     for _ in 1..ATTEMPTS {
         if store.acknowledge(&batch).await.is_ok() {
@@ -106,5 +119,89 @@ async fn write(store: &dyn Store, batch: Vec<Acknowledgement>) {
     }
     if let Err(error) = store.acknowledge(&batch).await {
         warn!(%error, "acknowledgements were given up; their envelopes will be delivered again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealpost_core::{Address, Sequence};
+
+    use super::*;
+    use crate::store::{Epoch, Incarnation};
+
+    /// What is written, and when, in ms.
+    struct Taken {
+        acknowledger: Acknowledger,
+        written: mpsc::UnboundedReceiver<(u128, usize)>,
+    }
+
+    /// Over a store that takes no time, or never answers.
+    fn start(silent: bool) -> Taken {
+        let (queue, inbox) = mpsc::channel(QUEUE);
+        let hurry = Arc::new(Notify::new());
+        let (done, written) = mpsc::unbounded_channel();
+        let begin = Instant::now();
+        tokio::spawn(gather(inbox, hurry.clone(), move |batch: Vec<Acknowledgement>| {
+            let _ = done.send((begin.elapsed().as_millis(), batch.len()));
+            async move {
+                if silent {
+                    std::future::pending::<()>().await;
+                }
+            }
+        }));
+        Taken { acknowledger: Acknowledger { queue, hurry }, written }
+    }
+
+    fn put(acknowledger: &Acknowledger, count: usize) {
+        for _ in 0..count {
+            let one = Acknowledgement {
+                address: Address::from_bytes([7; 32]),
+                epoch: Epoch::default(),
+                incarnation: Incarnation([0; 8]),
+                entries: vec![(Sequence::FIRST, 1)],
+            };
+            acknowledger.try_put(one).expect("there is room");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_of_five_milliseconds_go_together() {
+        let mut taken = start(false);
+        put(&taken.acknowledger, 1);
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        put(&taken.acknowledger, 2);
+        assert_eq!(taken.written.recv().await, Some((5, 3)));
+        put(&taken.acknowledger, 1);
+        assert_eq!(taken.written.recv().await, Some((10, 1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_waits_once_a_stream_has_ended() {
+        let mut taken = start(false);
+        put(&taken.acknowledger, 3);
+        taken.acknowledger.hurry();
+        assert_eq!(taken.written.recv().await, Some((0, 3)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_is_written_when_the_last_stream_is_gone() {
+        let Taken { acknowledger, mut written } = start(false);
+        put(&acknowledger, BATCH + 1);
+        drop(acknowledger);
+        let sizes = [written.recv().await, written.recv().await].map(|written| written.map(|(_, size)| size));
+        assert_eq!(sizes, [Some(BATCH), Some(1)]);
+        assert_eq!(written.recv().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_never_answers_gets_no_more_than_its_writes() {
+        let mut taken = start(true);
+        for _ in 0..WRITES {
+            put(&taken.acknowledger, 1);
+            assert!(taken.written.recv().await.is_some());
+        }
+        put(&taken.acknowledger, 1);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(taken.written.is_empty());
     }
 }
