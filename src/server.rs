@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -105,11 +107,13 @@ impl Relay {
         let routes = api::routes(config.api, services.clone(), clock);
         let (health, admin_routes) = admin_routes(metrics.clone());
         let listening = |setting, address| move |error| StartError::Bind { setting, address, error };
-        let clients = edge::listen(clients, config.edge, security, routes, metrics)
+        let clients = edge::listen(clients, config.edge, security, routes, api::too_many_requests, metrics)
             .map_err(listening("listen.address", config.listen))?;
-        let admin_edge = EdgeConfig { max_connections: 64, http1: true, ..EdgeConfig::default() };
-        let admin = edge::listen(admin, admin_edge, Security::Plaintext, admin_routes, Arc::new(Metrics::new()))
-            .map_err(listening("listen.admin", config.admin))?;
+        let admin_edge = EdgeConfig { max_connections: 64, http1: true, max_life: None, ..EdgeConfig::default() };
+        let refuse = |_| StatusCode::TOO_MANY_REQUESTS.into_response();
+        let admin =
+            edge::listen(admin, admin_edge, Security::Plaintext, admin_routes, refuse, Arc::new(Metrics::new()))
+                .map_err(listening("listen.admin", config.admin))?;
         let watch = AbortOnDropHandle::new(tokio::spawn(watch(services.clone(), health.clone())));
         Ok(Self { clients, admin, services, acknowledger: acknowledging, health, watch, drain: config.drain })
     }

@@ -31,6 +31,10 @@ pub struct ApiConfig {
     pub max_outstanding_bytes: u64,
     /// How long a stream may take to say what it wants to open.
     pub open_timeout: Duration,
+    /// Calls at once that wait for the beginning of their answer. More are refused.
+    pub max_calls: usize,
+    /// How long the beginning of an answer may take, the request's arrival included.
+    pub call_timeout: Duration,
     /// Whether gRPC reflection is served.
     pub reflection: bool,
 }
@@ -50,6 +54,8 @@ impl ApiConfig {
             max_outstanding_messages: 10_000,
             max_outstanding_bytes: 16 * 1024 * 1024,
             open_timeout: Duration::from_secs(10),
+            max_calls: 10_000,
+            call_timeout: Duration::from_secs(30),
             reflection: false,
         }
     }

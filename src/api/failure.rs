@@ -104,6 +104,20 @@ pub(super) fn timed_out(what: &'static str) -> Failure {
     Failure::new(Reason::TimedOut, what).retry_after(around(Duration::from_secs(1)))
 }
 
+/// The relay has as much to do as it may have.
+pub(super) fn overloaded() -> Failure {
+    Failure::new(Reason::Overloaded, "the relay is overloaded").retry_after(around(Duration::from_secs(1)))
+}
+
+/// A connection has made more requests than it is granted; in so long it may make another.
+pub(super) fn too_fast(wait: Duration) -> Failure {
+    Failure::new(
+        Reason::Overloaded,
+        "this connection makes more requests in a second than it may; SendStream is not counted by envelope",
+    )
+    .retry_after(wait + around(Duration::from_millis(100)))
+}
+
 /// Something failed that cannot.
 pub(super) fn internal(what: &'static str) -> Failure {
     Failure::new(Reason::Internal, what).retry_after(around(Duration::from_secs(1)))
@@ -123,9 +137,7 @@ pub(super) fn of_framework(status: &Status) -> Failure {
         Code::OutOfRange => Failure::new(Reason::MessageTooLarge, "the message is longer than this relay reads"),
         Code::Unimplemented => Failure::new(Reason::MethodUnknown, "this relay has no such service or method"),
         Code::Cancelled | Code::DeadlineExceeded => timed_out("the call took too long, or was cancelled"),
-        Code::ResourceExhausted | Code::Unavailable => {
-            Failure::new(Reason::Overloaded, "the relay is overloaded").retry_after(around(Duration::from_secs(1)))
-        }
+        Code::ResourceExhausted | Code::Unavailable => overloaded(),
         // The framework finds nothing else wrong with a request than its form.
         _ => Failure::new(Reason::MalformedMessage, "the bytes are no gRPC message of the type that belongs here"),
     }

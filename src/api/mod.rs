@@ -5,6 +5,7 @@
 
 mod admission;
 mod anonymous;
+mod calls;
 mod config;
 mod delivery_service;
 mod failure;
@@ -20,11 +21,10 @@ use std::sync::Arc;
 use sealpost_proto::v1::delivery_service_server::DeliveryServiceServer;
 use sealpost_proto::v1::mailbox_service_server::MailboxServiceServer;
 use tonic::service::Routes;
-use tower::Layer;
 
 pub use admission::Admission;
+pub use calls::{Calls, too_many_requests};
 pub use config::ApiConfig;
-pub use typed::{TypedErrors, TypedErrorsLayer};
 
 use crate::clock::Clock;
 use crate::delivery::Services;
@@ -33,7 +33,7 @@ use mailbox_service::Mailboxes;
 use proofs::Proofs;
 
 /// Both services, ready to be served, and reflection if the configuration asks for it.
-pub fn routes(config: ApiConfig, services: Arc<Services>, clock: Clock) -> TypedErrors<Routes> {
+pub fn routes(config: ApiConfig, services: Arc<Services>, clock: Clock) -> Calls<Routes> {
     let config = Arc::new(config);
     let proofs = Proofs::new(config.clone(), services.store.clone(), clock.clone());
     let delivery = DeliveryServiceServer::new(Delivery::new(config.clone(), services.clone()))
@@ -48,5 +48,5 @@ pub fn routes(config: ApiConfig, services: Arc<Services>, clock: Clock) -> Typed
     {
         routes = routes.add_service(reflection);
     }
-    TypedErrorsLayer.layer(routes.prepare())
+    Calls::new(routes.prepare(), config.max_calls, config.call_timeout)
 }

@@ -1,14 +1,15 @@
 //! Settings into a [`Config`], with every mistake found at once.
 
 use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sealpost_core::{Audience, IdentityPublicKey};
 
 use super::{
-    AdmissionMode, Config, DrainConfig, DurabilityCheck, DurabilitySetting, LogFormatSetting, Problem, SecurityConfig,
-    Settings, StoreConfig, TlsMode, TlsSettings,
+    AdmissionMode, Config, DrainConfig, DurabilityCheck, DurabilitySetting, ListenSettings, LogFormatSetting, Problem,
+    SecurityConfig, Settings, StoreConfig, TlsMode, TlsSettings,
 };
 use crate::api::{Admission, ApiConfig};
 use crate::delivery::FeedConfig;
@@ -17,6 +18,9 @@ use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::{RedisOptions, RedisUrl};
 use crate::store::{Durability, LARGEST_ENVELOPE, QueueLimits};
 use crate::telemetry::{LogConfig, LogFormat};
+
+/// Bytes a second with which a connection still works.
+const SMALLEST_GRANT: u32 = 64 * 1024;
 
 /// Checks all of them.
 pub(super) fn config(settings: Settings) -> Result<Config, Vec<Problem>> {
@@ -108,6 +112,8 @@ impl Checker {
                 limits.max_outstanding_bytes,
                 api_defaults.max_outstanding_bytes,
             ),
+            max_calls: self.positive("limits.max_calls", limits.max_calls, api_defaults.max_calls),
+            call_timeout: self.millis("limits.call_timeout_ms", limits.call_timeout_ms, api_defaults.call_timeout),
             reflection: listen.reflection.unwrap_or(false),
             ..api_defaults
         };
@@ -131,15 +137,7 @@ impl Checker {
         if drain.deadline <= drain.spread {
             self.problem("drain.deadline_ms", "must be more than drain.spread_ms, or streams are cut that would end");
         }
-        let edge_defaults = EdgeConfig::default();
-        let edge = EdgeConfig {
-            max_connections: self.positive(
-                "listen.max_connections",
-                listen.max_connections,
-                edge_defaults.max_connections,
-            ),
-            ..edge_defaults
-        };
+        let edge = self.edge(&listen);
         let ratio = telemetry.trace_ratio.unwrap_or(0.01);
         if !(0.0..=1.0).contains(&ratio) {
             self.problem("telemetry.trace_ratio", "is a share: from 0 to 1");
@@ -338,6 +336,75 @@ impl Checker {
                 self.problem(setting, format!("{} cannot be read: {error}", path.display()));
                 None
             }
+        }
+    }
+
+    fn edge(&mut self, listen: &ListenSettings) -> EdgeConfig {
+        let defaults = EdgeConfig::default();
+        let edge = EdgeConfig {
+            max_connections: self.positive("listen.max_connections", listen.max_connections, defaults.max_connections),
+            max_connections_per_peer: listen
+                .max_connections_per_peer
+                .map_or(defaults.max_connections_per_peer, NonZeroUsize::new),
+            proxy_protocol: listen.proxy_protocol.unwrap_or(defaults.proxy_protocol),
+            max_handshakes: self.positive("listen.max_handshakes", listen.max_handshakes, defaults.max_handshakes),
+            handshake_timeout: self.millis(
+                "listen.handshake_timeout_ms",
+                listen.handshake_timeout_ms,
+                defaults.handshake_timeout,
+            ),
+            first_request_timeout: self.millis(
+                "listen.first_request_timeout_ms",
+                listen.first_request_timeout_ms,
+                defaults.first_request_timeout,
+            ),
+            max_life: match listen.max_connection_life_secs {
+                None => defaults.max_life,
+                Some(secs) => Some(Duration::from_secs(secs)).filter(|life| !life.is_zero()),
+            },
+            max_streams: self.positive("listen.max_streams", listen.max_streams, defaults.max_streams),
+            max_requests_per_second: listen
+                .max_requests_per_second
+                .map_or(defaults.max_requests_per_second, NonZeroU32::new),
+            max_bytes_per_second: listen.max_bytes_per_second.map_or(defaults.max_bytes_per_second, NonZeroU32::new),
+            max_header_bytes: self.within(
+                "listen.max_header_bytes",
+                listen.max_header_bytes,
+                defaults.max_header_bytes,
+                // Less than the first refuses what clients' libraries send by themselves.
+                2048..=1024 * 1024,
+            ),
+            max_send_buffer: self.within(
+                "listen.max_send_buffer_bytes",
+                listen.max_send_buffer_bytes,
+                defaults.max_send_buffer,
+                1024..=16 * 1024 * 1024,
+            ),
+            keepalive_interval: self.millis(
+                "listen.keepalive_interval_ms",
+                listen.keepalive_interval_ms,
+                defaults.keepalive_interval,
+            ),
+            keepalive_timeout: self.millis(
+                "listen.keepalive_timeout_ms",
+                listen.keepalive_timeout_ms,
+                defaults.keepalive_timeout,
+            ),
+            ..defaults
+        };
+        if edge.max_bytes_per_second.is_some_and(|bytes| bytes.get() < SMALLEST_GRANT) {
+            self.problem(
+                "listen.max_bytes_per_second",
+                "is less than 65536, with which nothing works; raise it, or 0: any number",
+            );
+        }
+        edge
+    }
+
+    fn millis(&mut self, setting: &'static str, value: Option<u64>, default: Duration) -> Duration {
+        match value {
+            None => default,
+            Some(millis) => Duration::from_millis(self.positive(setting, Some(millis), 1)),
         }
     }
 

@@ -92,6 +92,118 @@ pub struct ListenSettings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<usize>,
+    /// Client connections at once from one IPv4 address or IPv6 /64; 0: any number [default: 1000]
+    #[arg(
+        id = "listen-max-connections-per-peer",
+        long = "listen-max-connections-per-peer",
+        env = "SEALPOST_LISTEN_MAX_CONNECTIONS_PER_PEER",
+        value_name = "COUNT"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections_per_peer: Option<usize>,
+    /// Whether a load balancer begins each connection with a PROXY protocol header (version 2) [default: false]
+    #[arg(id = "listen-proxy-protocol", long = "listen-proxy-protocol", env = "SEALPOST_LISTEN_PROXY_PROTOCOL", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<bool>,
+    /// TLS handshakes at once; above that the oldest gives way after a second [default: 4096]
+    #[arg(
+        id = "listen-max-handshakes",
+        long = "listen-max-handshakes",
+        env = "SEALPOST_LISTEN_MAX_HANDSHAKES",
+        value_name = "COUNT"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_handshakes: Option<usize>,
+    /// Milliseconds that a handshake may take [default: 10000]
+    #[arg(
+        id = "listen-handshake-timeout-ms",
+        long = "listen-handshake-timeout-ms",
+        env = "SEALPOST_LISTEN_HANDSHAKE_TIMEOUT_MS",
+        value_name = "MS"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshake_timeout_ms: Option<u64>,
+    /// Milliseconds after which a connection without a request is closed [default: 30000]
+    #[arg(
+        id = "listen-first-request-timeout-ms",
+        long = "listen-first-request-timeout-ms",
+        env = "SEALPOST_LISTEN_FIRST_REQUEST_TIMEOUT_MS",
+        value_name = "MS"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_request_timeout_ms: Option<u64>,
+    /// Seconds after which a connection takes no more requests, give or take a half; 0: for ever [default: 7200]
+    #[arg(
+        id = "listen-max-connection-life-secs",
+        long = "listen-max-connection-life-secs",
+        env = "SEALPOST_LISTEN_MAX_CONNECTION_LIFE_SECS",
+        value_name = "SECS"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connection_life_secs: Option<u64>,
+    /// Calls and streams at once on one connection [default: 256]
+    #[arg(
+        id = "listen-max-streams",
+        long = "listen-max-streams",
+        env = "SEALPOST_LISTEN_MAX_STREAMS",
+        value_name = "COUNT"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_streams: Option<u32>,
+    /// Requests a second on one connection; 0: any number [default: 5000]
+    #[arg(
+        id = "listen-max-requests-per-second",
+        long = "listen-max-requests-per-second",
+        env = "SEALPOST_LISTEN_MAX_REQUESTS_PER_SECOND",
+        value_name = "COUNT"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_requests_per_second: Option<u32>,
+    /// Bytes a second from one connection; 0: any number [default: 67108864]
+    #[arg(
+        id = "listen-max-bytes-per-second",
+        long = "listen-max-bytes-per-second",
+        env = "SEALPOST_LISTEN_MAX_BYTES_PER_SECOND",
+        value_name = "BYTES"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes_per_second: Option<u32>,
+    /// Bytes of headers of one request [default: 16384]
+    #[arg(
+        id = "listen-max-header-bytes",
+        long = "listen-max-header-bytes",
+        env = "SEALPOST_LISTEN_MAX_HEADER_BYTES",
+        value_name = "BYTES"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_header_bytes: Option<u32>,
+    /// Bytes that wait to be written to one stream [default: 65536]
+    #[arg(
+        id = "listen-max-send-buffer-bytes",
+        long = "listen-max-send-buffer-bytes",
+        env = "SEALPOST_LISTEN_MAX_SEND_BUFFER_BYTES",
+        value_name = "BYTES"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_send_buffer_bytes: Option<usize>,
+    /// Milliseconds after which an idle connection is asked for a sign of life [default: 45000]
+    #[arg(
+        id = "listen-keepalive-interval-ms",
+        long = "listen-keepalive-interval-ms",
+        env = "SEALPOST_LISTEN_KEEPALIVE_INTERVAL_MS",
+        value_name = "MS"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keepalive_interval_ms: Option<u64>,
+    /// Milliseconds that it has for it [default: 20000]
+    #[arg(
+        id = "listen-keepalive-timeout-ms",
+        long = "listen-keepalive-timeout-ms",
+        env = "SEALPOST_LISTEN_KEEPALIVE_TIMEOUT_MS",
+        value_name = "MS"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keepalive_timeout_ms: Option<u64>,
     /// Whether gRPC reflection is served, for tools such as grpcurl [default: false]
     #[arg(id = "listen-reflection", long = "listen-reflection", env = "SEALPOST_LISTEN_REFLECTION", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -412,6 +524,19 @@ pub struct LimitSettings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_mailboxes: Option<usize>,
+    /// Calls at once whose answer has not begun; more are refused [default: 10000]
+    #[arg(id = "limits-max-calls", long = "limits-max-calls", env = "SEALPOST_LIMITS_MAX_CALLS", value_name = "COUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_calls: Option<usize>,
+    /// Milliseconds until a call's answer must have begun [default: 30000]
+    #[arg(
+        id = "limits-call-timeout-ms",
+        long = "limits-call-timeout-ms",
+        env = "SEALPOST_LIMITS_CALL_TIMEOUT_MS",
+        value_name = "MS"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_timeout_ms: Option<u64>,
     /// Seconds that a proof's time may be off [default: 60]
     #[arg(
         id = "limits-proof-tolerance-secs",

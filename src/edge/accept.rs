@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tower::Service;
 use tracing::warn;
 
 use super::connection::Connections;
+use super::guard::Refuse;
 use super::{EdgeConfig, Security};
 use crate::telemetry::Metrics;
 
@@ -31,7 +32,7 @@ pub struct Listening {
 /// The pause after a failed accept: descriptors do not come back at once.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves connections of a bound listener.
+/// Serves connections of a bound listener; `refuse` answers who asks faster than is granted.
 ///
 /// # Errors
 /// Where the listener does not know its own address.
@@ -40,6 +41,7 @@ pub fn listen<S, B>(
     config: EdgeConfig,
     security: Security,
     service: S,
+    refuse: Refuse<B>,
     metrics: Arc<Metrics>,
 ) -> io::Result<Listening>
 where
@@ -52,7 +54,7 @@ where
     let address = listener.local_addr()?;
     let (stop, abort, tracker) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let permits = Arc::new(Semaphore::new(config.max_connections));
-    let connections = Arc::new(Connections::new(config, security, metrics, stop.clone()));
+    let connections = Arc::new(Connections::new(config, security, refuse, metrics, stop.clone()));
 
     let (tasks, aborted, stopped) = (tracker.clone(), abort.clone(), stop.clone());
     tracker.spawn(async move {
@@ -63,14 +65,18 @@ where
                 () = stopped.cancelled() => return,
             };
             let Ok(permit) = permit else { return };
-            let socket = tokio::select! {
-                accepted = accept(&listener) => accepted,
+            let (socket, from) = tokio::select! {
+                accepted = async {
+                    connections.handshakes.room().await;
+                    accept(&listener).await
+                } => accepted,
                 () = stopped.cancelled() => return,
             };
+            let seat = connections.handshakes.begin();
             let (connections, service, aborted) = (connections.clone(), service.clone(), aborted.clone());
             tasks.spawn(async move {
                 tokio::select! {
-                    () = connections.serve(socket, service) => {}
+                    () = connections.serve(socket, from, seat, service) => {}
                     () = aborted.cancelled() => {}
                 }
                 drop(permit);
@@ -112,13 +118,13 @@ impl Drop for Listening {
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => {
+            Ok((socket, from)) => {
                 // Small messages must not wait for one another. It fails only for a socket that is dead already.
                 let _ = socket.set_nodelay(true);
-                return socket;
+                return (socket, from.ip());
             }
             // The peer went away while it waited.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {

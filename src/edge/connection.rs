@@ -1,7 +1,12 @@
-//! One connection: handshake, then HTTP until it ends.
+//! One connection: who it is, handshake, then HTTP until it ends.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -10,26 +15,51 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::debug;
 
-use super::{EdgeConfig, Security};
-use crate::telemetry::Metrics;
+use super::guard::{Asked, Guard, Refuse};
+use super::handshakes::{Handshakes, Seat};
+use super::peers::{Counted, Peers};
+use super::throttle::Throttle;
+use super::{EdgeConfig, Security, proxy};
+use crate::jitter::around;
+use crate::telemetry::{Greeting, Metrics};
 
 /// What all connections of a listener share.
-pub(super) struct Connections {
+pub(super) struct Connections<B> {
     config: EdgeConfig,
     security: Security,
-    handshakes: Semaphore,
+    pub(super) handshakes: Arc<Handshakes>,
+    peers: Arc<Peers>,
     http: auto::Builder<TokioExecutor>,
+    refuse: Refuse<B>,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 }
 
-impl Connections {
-    pub(super) fn new(config: EdgeConfig, security: Security, metrics: Arc<Metrics>, stop: CancellationToken) -> Self {
+/// A connection that may speak HTTP.
+enum Greeted {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl<B> Connections<B>
+where
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    pub(super) fn new(
+        config: EdgeConfig,
+        security: Security,
+        refuse: Refuse<B>,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> Self {
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http2()
             .timer(TokioTimer::new())
@@ -42,51 +72,82 @@ impl Connections {
             .keep_alive_timeout(config.keepalive_timeout);
         http.http1().timer(TokioTimer::new()).header_read_timeout(config.handshake_timeout);
         let http = if config.http1 { http } else { http.http2_only() };
-        Self { handshakes: Semaphore::new(config.max_handshakes), config, security, http, metrics, stop }
+        let handshakes = Arc::new(Handshakes::new(config.max_handshakes));
+        let peers = Arc::new(Peers::new(config.max_connections_per_peer));
+        Self { handshakes, peers, config, security, http, refuse, metrics, stop }
     }
 
     /// Serves a connection to its end.
-    pub(super) async fn serve<S, B>(&self, socket: TcpStream, service: S)
+    pub(super) async fn serve<S>(&self, socket: TcpStream, from: IpAddr, seat: Seat, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
-        B: hyper::body::Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        match &self.security {
-            Security::Plaintext => self.http(socket, service).await,
-            Security::Tls(acceptor) => {
-                let handshake = async {
-                    // It fails only where the semaphore is closed, which ours never is.
-                    let _permit = self.handshakes.acquire().await.ok();
-                    acceptor.accept(socket).await
-                };
-                match tokio::time::timeout(self.config.handshake_timeout, handshake).await {
-                    Ok(Ok(socket)) => self.http(socket, service).await,
-                    Ok(Err(error)) => debug!(kind = %error.kind(), "a TLS handshake failed"),
-                    Err(_) => debug!("a TLS handshake took too long"),
-                }
-            }
+        // In a box, so that a connection that lives long does not keep the room for it.
+        let greeted = Box::pin(tokio::time::timeout(self.config.handshake_timeout, self.greet(socket, from)));
+        let greeted = tokio::select! {
+            greeted = greeted => greeted.unwrap_or(Err(Greeting::TookTooLong)),
+            () = seat.gives_way() => Err(Greeting::TookTooLong),
+        };
+        drop(seat);
+        self.metrics.greetings.count(greeted.as_ref().map_or_else(|failed| *failed, |_| Greeting::Done));
+        match greeted {
+            Ok((_counted, Greeted::Plain(socket))) => self.http(socket, service).await,
+            Ok((_counted, Greeted::Tls(socket))) => self.http(socket, service).await,
+            Err(why) => debug!(?why, "a connection did not begin"),
         }
     }
 
-    async fn http<S, B, I>(&self, socket: I, service: S)
+    async fn greet(&self, mut socket: TcpStream, from: IpAddr) -> Result<(Counted, Greeted), Greeting> {
+        let peer = match self.config.proxy_protocol {
+            false => from,
+            true => proxy::read_header(&mut socket).await.map_err(|_| Greeting::Failed)?.unwrap_or(from),
+        };
+        let counted = self.peers.admit(peer).ok_or(Greeting::TooManyOfPeer)?;
+        let greeted = match &self.security {
+            Security::Plaintext => Greeted::Plain(socket),
+            Security::Tls(acceptor) => {
+                Greeted::Tls(Box::new(self.handshake(acceptor, socket).await.map_err(|_| Greeting::Failed)?))
+            }
+        };
+        Ok((counted, greeted))
+    }
+
+    async fn handshake(&self, acceptor: &TlsAcceptor, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await?;
+        let mut handshake = hello.into_stream(acceptor.config().clone());
+        let first = {
+            // It fails only where the semaphore is closed, which ours never is.
+            let _turn = self.handshakes.working.acquire().await.ok();
+            // The keys are worked out at the first poll. What follows is waiting for the peer.
+            poll_fn(|context| Poll::Ready(Pin::new(&mut handshake).poll(context))).await
+        };
+        match first {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => handshake.await,
+        }
+    }
+
+    async fn http<S, I>(&self, socket: I, service: S)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
-        B: hyper::body::Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.metrics.connections.opened();
         let _closed = Closed(&self.metrics);
-        let connection = self.http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
+        let asked = Asked::new(self.config.max_requests_per_second);
+        let service = TowerToHyperService::new(Guard::new(service, asked.clone(), self.refuse));
+        let socket = TokioIo::new(Throttle::new(socket, self.config.max_bytes_per_second));
+        let connection = self.http.serve_connection(socket, service);
         tokio::pin!(connection);
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,
-            () = self.stop.cancelled() => {
+            () = self.lives(&asked) => {
+                // Who has not asked for anything would not answer either.
+                if !asked.anything() {
+                    return;
+                }
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -94,6 +155,23 @@ impl Connections {
         if outcome.is_err() {
             // The library's error may name the peer.
             debug!("a connection broke");
+        }
+    }
+
+    /// Waits until a connection is to end: it asks for nothing, it has lived long enough, or the relay leaves.
+    async fn lives(&self, asked: &Asked) {
+        let lives = async {
+            tokio::time::sleep(self.config.first_request_timeout).await;
+            if asked.anything() {
+                match self.config.max_life {
+                    Some(life) => tokio::time::sleep(around(life)).await,
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        tokio::select! {
+            () = lives => {}
+            () = self.stop.cancelled() => {}
         }
     }
 }

@@ -6,12 +6,19 @@
 mod accept;
 mod certificate;
 mod connection;
+mod guard;
+mod handshakes;
+mod peers;
+mod proxy;
+mod throttle;
 mod tls;
 
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 pub use accept::{Listening, listen};
 pub use certificate::{DevelopmentCertificate, development_certificate};
+pub use guard::Refuse;
 pub use tls::{Security, TlsError};
 
 /// What one listener grants its peers.
@@ -19,10 +26,23 @@ pub use tls::{Security, TlsError};
 pub struct EdgeConfig {
     /// Connections at once. Above that, new ones wait in the kernel's queue.
     pub max_connections: usize,
-    /// TLS handshakes at once.
+    /// Connections at once from one IPv4 address or IPv6 /64; `None`: any number. More are closed.
+    pub max_connections_per_peer: Option<NonZeroUsize>,
+    /// Whether each connection begins with a PROXY protocol header, version 2, which says where it comes from.
+    pub proxy_protocol: bool,
+    /// Handshakes under way at once. Above that, the oldest gives way after a second.
     pub max_handshakes: usize,
-    /// The longest TLS handshake.
+    /// The longest handshake, PROXY header and TLS.
     pub handshake_timeout: Duration,
+    /// A connection that has made no request after so long is closed.
+    pub first_request_timeout: Duration,
+    /// A connection takes no more requests after so long, give or take a fifth (GOAWAY); `None`: for ever. Its streams
+    /// go on to their own ends.
+    pub max_life: Option<Duration>,
+    /// Requests a second on one connection, and in a burst; `None`: any number. More are refused.
+    pub max_requests_per_second: Option<NonZeroU32>,
+    /// Bytes a second from one connection, and in a burst; `None`: any number. More wait in the kernel.
+    pub max_bytes_per_second: Option<NonZeroU32>,
     /// Streams at once on one connection.
     pub max_streams: u32,
     /// HTTP/2 flow-control window of a stream, in bytes.
@@ -45,8 +65,14 @@ impl Default for EdgeConfig {
     fn default() -> Self {
         Self {
             max_connections: 100_000,
-            max_handshakes: 256,
+            max_connections_per_peer: NonZeroUsize::new(1000),
+            proxy_protocol: false,
+            max_handshakes: 4096,
             handshake_timeout: Duration::from_secs(10),
+            first_request_timeout: Duration::from_secs(30),
+            max_life: Some(Duration::from_secs(7200)),
+            max_requests_per_second: NonZeroU32::new(5000),
+            max_bytes_per_second: NonZeroU32::new(64 * 1024 * 1024),
             max_streams: 256,
             stream_window: 1024 * 1024,
             connection_window: 2 * 1024 * 1024,

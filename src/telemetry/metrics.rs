@@ -22,6 +22,8 @@ pub struct Metrics {
     pub streams: Gauge,
     /// Client connections.
     pub connections: Gauge,
+    /// How connections began.
+    pub greetings: Greetings,
     /// Failed calls, by reason.
     pub failures: Failures,
     registry: Registry,
@@ -66,6 +68,23 @@ pub enum Procedure {
     Acknowledge,
 }
 
+/// How a connection began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Greeting {
+    /// Its handshake is done.
+    Done,
+    /// Its handshake, or its PROXY header, was wrong.
+    Failed,
+    /// It took too long, or gave way to others.
+    TookTooLong,
+    /// Its peer has all the connections that it may have.
+    TooManyOfPeer,
+}
+
+/// Connections by how they began.
+#[derive(Debug, Clone, Default)]
+pub struct Greetings(Family<GreetingLabels, PrometheusCounter>);
+
 /// A handle for each [`Outcome`], so that counting looks nothing up.
 #[derive(Debug)]
 pub struct Sends {
@@ -86,6 +105,11 @@ struct SendLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GreetingLabels {
+    outcome: Greeting,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabels {
     procedure: Procedure,
     reason: &'static str,
@@ -103,11 +127,13 @@ impl Metrics {
         let streams = Gauge::default();
         let connections = Gauge::default();
         let failures = Failures::default();
+        let greetings = Greetings::default();
         registry.register("sends", "Envelopes that senders asked to be queued", sends.clone());
         registry.register("deliveries", "Envelopes sent to owners", delivered.0.clone());
         registry.register("acknowledgements", "Envelopes that owners acknowledged", acknowledged.0.clone());
         registry.register("streams_open", "Receive and Subscribe streams that are open", streams.0.clone());
         registry.register("connections_open", "Client connections that are open", connections.0.clone());
+        registry.register("handshakes", "Client connections by how they began", greetings.0.clone());
         registry.register("failures", "Failed calls by procedure and reason", failures.0.clone());
         let of = |outcome| sends.get_or_create_owned(&SendLabels { outcome });
         Self {
@@ -122,6 +148,7 @@ impl Metrics {
             acknowledged,
             streams,
             connections,
+            greetings,
             failures,
             registry: all,
         }
@@ -172,6 +199,13 @@ impl Sends {
             Outcome::Unavailable => &self.unavailable,
         }
         .inc();
+    }
+}
+
+impl Greetings {
+    /// Counts one.
+    pub fn count(&self, outcome: Greeting) {
+        self.0.get_or_create(&GreetingLabels { outcome }).inc();
     }
 }
 

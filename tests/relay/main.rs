@@ -23,6 +23,7 @@ mod delivering;
 mod failing_over;
 mod full_memory;
 mod leaving;
+mod limits;
 mod moving_slots;
 mod one_consumer;
 mod one_of_three;

@@ -1,0 +1,73 @@
+//! What goes for every call: how many at once, how long one may take, and a reason for each failure (P12).
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use sealpost_proto::status::Failure;
+use tokio::sync::Semaphore;
+use tower::Service;
+
+use super::{failure, typed};
+
+/// A service that answers no more calls at once than it may, each in time, and says of every failure why.
+///
+/// A call counts until its answer begins. What a stream costs after that is bounded by what it may have unacknowledged.
+#[derive(Debug, Clone)]
+pub struct Calls<S> {
+    service: S,
+    room: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl<S> Calls<S> {
+    /// So many at once, each of which may take so long.
+    pub(super) fn new(service: S, most: usize, timeout: Duration) -> Self {
+        Self { service, room: Arc::new(Semaphore::new(most)), timeout }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Calls<S>
+where
+    S: Service<Request<B>, Response = Response<R>, Error = Infallible>,
+    S::Future: Send + 'static,
+    R: Default,
+{
+    type Response = Response<R>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Ok(permit) = self.room.clone().try_acquire_owned() else {
+            return Box::pin(async { Ok(refusal(failure::overloaded())) });
+        };
+        let compressed = typed::is_compressed(&request);
+        let (response, timeout) = (self.service.call(request), self.timeout);
+        Box::pin(async move {
+            let answered = tokio::time::timeout(timeout, response).await;
+            drop(permit);
+            let Ok(response) = answered else {
+                return Ok(refusal(failure::timed_out("the call took too long")));
+            };
+            let mut response = response?;
+            typed::give_reason(&mut response, compressed);
+            Ok(response)
+        })
+    }
+}
+
+/// The answer to who asks faster than is granted, and when to ask again.
+pub fn too_many_requests<R: Default>(wait: Duration) -> Response<R> {
+    refusal(failure::too_fast(wait))
+}
+
+fn refusal<R: Default>(failure: Failure) -> Response<R> {
+    failure.into_status().into_http()
+}
