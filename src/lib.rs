@@ -1,8 +1,9 @@
 //! Sealpost: a relay for sealed messages that has nothing to hand over.
 //!
-//! Start at ARCHITECTURE.md. Imports run downwards: [`cli`] → [`server`] → [`edge`], [`api`] → [`delivery`] →
-//! [`store`]; `sealpost-core` is below all of them.
+//! Start at ARCHITECTURE.md. Imports run downwards: [`cli`] → [`server`] → [`edge`], [`api`], [`admin`] →
+//! [`delivery`] → [`store`]; `sealpost-core` is below all of them.
 
+pub mod admin;
 pub mod api;
 pub mod cli;
 pub mod clock;

@@ -3,19 +3,15 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::routing::get;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
+use crate::admin::{self, Readiness};
 use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, DrainConfig, SecurityConfig, StoreConfig};
@@ -32,8 +28,9 @@ pub struct Relay {
     admin: Listening,
     services: Arc<Services>,
     acknowledger: JoinHandle<()>,
-    health: HealthReporter,
-    watch: AbortOnDropHandle<()>,
+    readiness: Readiness,
+    /// Keep readiness and health true.
+    _watches: [AbortOnDropHandle<()>; 2],
     drain: DrainConfig,
 }
 
@@ -64,37 +61,30 @@ pub enum StartError {
     Redis(#[from] ConnectError),
 }
 
-/// The store is asked this often whether it works.
-const CHECK_EVERY: Duration = Duration::from_secs(2);
-
 impl Relay {
-    /// Starts a relay.
+    /// Starts a relay. The admin listener works first, and says that the start is not complete.
     ///
     /// # Errors
     /// Where a part of it cannot start; then nothing runs.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let clock = Clock::system();
-        let hub = Hub::new();
-        let store = open_store(&config.store, clock.clone(), hub.clone()).await?;
-        Self::start_with(config, store, hub, clock).await
-    }
-
-    /// Starts a relay over a store that is open already and tells `hub`.
-    ///
-    /// # Errors
-    /// Where a part of it cannot start; then nothing runs.
-    pub async fn start_with(
-        config: Config,
-        store: Arc<dyn Store>,
-        hub: Arc<Hub>,
-        clock: Clock,
-    ) -> Result<Self, StartError> {
         // The ports first: a relay that finds them taken must not touch the files of the one that has them.
         let clients = bind("listen.address", config.listen).await?;
         let admin = bind("listen.admin", config.admin).await?;
+        let listening = |setting, address| move |error| StartError::Bind { setting, address, error };
         let security = security(&config.security)?;
 
         let metrics = Arc::new(Metrics::new());
+        let readiness = Readiness::new();
+        let (admin_routes, health) = admin::routes(&readiness, metrics.clone()).await;
+        let admin_edge = EdgeConfig { max_connections: 64, http1: true, max_life: None, ..EdgeConfig::default() };
+        let no_metrics = Arc::new(Metrics::new());
+        let refuse = admin::too_many_requests;
+        let admin = edge::listen(admin, admin_edge, Security::Plaintext, admin_routes, refuse, no_metrics)
+            .map_err(listening("listen.admin", config.admin))?;
+
+        let (clock, hub) = (Clock::system(), Hub::new());
+        let store = open_store(&config.store, clock.clone(), hub.clone()).await?;
+        let checks = AbortOnDropHandle::new(tokio::spawn(readiness.clone().follow(store.clone())));
         let (acknowledger, acknowledging) = Acknowledger::start(store.clone());
         let services = Arc::new(Services {
             store,
@@ -105,17 +95,17 @@ impl Relay {
             config: config.feed,
         });
         let routes = api::routes(config.api, services.clone(), clock);
-        let (health, admin_routes) = admin_routes(metrics.clone());
-        let listening = |setting, address| move |error| StartError::Bind { setting, address, error };
         let clients = edge::listen(clients, config.edge, security, routes, api::too_many_requests, metrics)
             .map_err(listening("listen.address", config.listen))?;
-        let admin_edge = EdgeConfig { max_connections: 64, http1: true, max_life: None, ..EdgeConfig::default() };
-        let refuse = |_| StatusCode::TOO_MANY_REQUESTS.into_response();
-        let admin =
-            edge::listen(admin, admin_edge, Security::Plaintext, admin_routes, refuse, Arc::new(Metrics::new()))
-                .map_err(listening("listen.admin", config.admin))?;
-        let watch = AbortOnDropHandle::new(tokio::spawn(watch(services.clone(), health.clone())));
-        Ok(Self { clients, admin, services, acknowledger: acknowledging, health, watch, drain: config.drain })
+        Ok(Self {
+            clients,
+            admin,
+            services,
+            acknowledger: acknowledging,
+            readiness,
+            _watches: [checks, health],
+            drain: config.drain,
+        })
     }
 
     /// Where clients connect.
@@ -123,7 +113,7 @@ impl Relay {
         self.clients.address()
     }
 
-    /// Where health and metrics are.
+    /// Where probes, health and metrics are.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin.address()
     }
@@ -141,10 +131,9 @@ impl Relay {
     /// Leaves (P11): not ready any more, streams end with a reason and a time to come back, sends that are in flight are
     /// answered, acknowledgements are written, and what is left at the deadline is cut.
     pub async fn drain(self) {
-        let deadline = tokio::time::Instant::now() + self.drain.deadline;
+        self.readiness.leave();
+        let deadline = Instant::now() + self.drain.deadline;
         info!("leaving: streams end, and sends in flight are finished");
-        drop(self.watch);
-        self.health.set_service_status("", ServingStatus::NotServing).await;
         self.services.drain.begin();
         self.clients.stop();
         let cut = self.clients.finished(deadline).await;
@@ -186,36 +175,4 @@ fn security(config: &SecurityConfig) -> Result<Security, StartError> {
             Security::from_files(&files.certificate, &files.key)?
         }
     })
-}
-
-fn admin_routes(metrics: Arc<Metrics>) -> (HealthReporter, axum::Router) {
-    let (health, service) = tonic_health::server::health_reporter();
-    let text = [("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-    let routes = tonic::service::Routes::new(service)
-        .into_axum_router()
-        .route("/metrics", get(move || async move { (text, metrics.encode()) }));
-    (health, routes)
-}
-
-/// Keeps health true to the store.
-async fn watch(services: Arc<Services>, health: HealthReporter) {
-    let mut healthy = None;
-    loop {
-        let answer = services.store.check().await;
-        if healthy != Some(answer.is_ok()) {
-            let first = healthy.is_none();
-            healthy = Some(answer.is_ok());
-            let status = match &answer {
-                Ok(()) => ServingStatus::Serving,
-                Err(_) => ServingStatus::NotServing,
-            };
-            health.set_service_status("", status).await;
-            match answer {
-                Ok(()) if first => {}
-                Ok(()) => info!("the store answers again: ready"),
-                Err(error) => warn!(%error, "not ready"),
-            }
-        }
-        tokio::time::sleep(CHECK_EVERY).await;
-    }
 }

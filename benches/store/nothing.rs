@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use sealpost::store::{
-    Acknowledgement, Append, AppendError, Creation, Description, Epoch, Event, Generation, Incarnation, Inspection,
-    MailboxChange, NewMailbox, NonceMark, Opening, Page, Read, ReadRequest, SessionAcknowledgement, SessionId,
-    SessionOutcome, Store, StoreError, StoreFuture, Wakes,
+    Acknowledgement, Append, AppendError, CheckError, Creation, Description, Epoch, Event, Generation, Incarnation,
+    Inspection, MailboxChange, NewMailbox, NonceMark, Opening, Page, Read, ReadRequest, SessionAcknowledgement,
+    SessionId, SessionOutcome, Store, StoreError, StoreFuture, Wakes,
 };
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
 
@@ -96,7 +96,7 @@ impl Store for Nothing {
         ready(Ok(true))
     }
 
-    fn check(&self) -> StoreFuture<'_, Result<(), StoreError>> {
+    fn check(&self) -> StoreFuture<'_, Result<(), CheckError>> {
         ready(Ok(()))
     }
 }

@@ -29,3 +29,14 @@ pub enum AppendError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Which half of a store does not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum CheckError {
+    /// It does not do what it is asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It does, but what it tells does not arrive.
+    #[error(transparent)]
+    WakePath(StoreError),
+}

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
 
 pub use entry::{Entry, Envelope, Urgency};
-pub use error::{AppendError, StoreError};
+pub use error::{AppendError, CheckError, StoreError};
 pub use limits::{Durability, LARGEST_ENVELOPE, QueueLimits};
 pub use mailbox::{Creation, Description, Grant, Inspection, MailboxChange, NewMailbox, QueuedEntry};
 pub use mark::NonceMark;
@@ -108,5 +108,5 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'_, Result<bool, StoreError>>;
 
     /// Whether the store answers and the wake path works.
-    fn check(&self) -> StoreFuture<'_, Result<(), StoreError>>;
+    fn check(&self) -> StoreFuture<'_, Result<(), CheckError>>;
 }

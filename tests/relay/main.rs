@@ -13,10 +13,12 @@
 
 mod cluster;
 mod loyal;
+mod operator;
 mod owner;
 mod stream;
 
 mod acknowledging;
+mod admin;
 mod admission;
 mod bad_input;
 mod delivering;

@@ -44,9 +44,9 @@ use parking_lot::Mutex;
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
 
 use super::{
-    Acknowledgement, Append, AppendError, Creation, Description, Durability, Inspection, MailboxChange, NewMailbox,
-    NonceMark, Opening, QueueLimits, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome, Store,
-    StoreError, StoreFuture, Wakes,
+    Acknowledgement, Append, AppendError, CheckError, Creation, Description, Durability, Inspection, MailboxChange,
+    NewMailbox, NonceMark, Opening, QueueLimits, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome,
+    Store, StoreError, StoreFuture, Wakes,
 };
 use crate::clock::Clock;
 
@@ -218,7 +218,7 @@ impl Store for EmbeddedStore {
         Box::pin(self.ask(move |work| work.redeem_voucher(&voucher, expires, &mailbox)))
     }
 
-    fn check(&self) -> StoreFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.ask(|work| work.check()))
+    fn check(&self) -> StoreFuture<'_, Result<(), CheckError>> {
+        Box::pin(async { Ok(self.ask(|work| work.check()).await?) })
     }
 }

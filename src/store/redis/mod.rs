@@ -30,6 +30,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use redis::Value;
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
+use tokio::time::{Instant, timeout_at};
 
 pub use options::RedisOptions;
 pub use startup::ConnectError;
@@ -37,9 +38,9 @@ pub use url::RedisUrl;
 pub use wire::DialError;
 
 use super::{
-    Acknowledgement, Append, AppendError, Creation, Description, Durability, Grant, Inspection, MailboxChange,
-    NewMailbox, NonceMark, QueueLimits, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome, Store,
-    StoreError, StoreFuture, Wakes, mark,
+    Acknowledgement, Append, AppendError, CheckError, Creation, Description, Durability, Grant, Inspection,
+    MailboxChange, NewMailbox, NonceMark, QueueLimits, Read, ReadRequest, SessionAcknowledgement, SessionId,
+    SessionOutcome, Store, StoreError, StoreFuture, Wakes, mark,
 };
 use crate::clock::Clock;
 use discovery::Discovery;
@@ -196,11 +197,11 @@ impl RedisStore {
         })
     }
 
-    /// Publishes on a channel of our own at each node, and hears it.
-    async fn canaries(&self) -> Result<(), StoreError> {
+    /// Whether each node answers, and what is published there arrives.
+    async fn canaries(&self) -> Result<(), CheckError> {
         let view = self.router.topology.view().clone();
         if !view.is_whole() {
-            return Err(StoreError::Unavailable("a part of the Redis Cluster is served by nobody"));
+            return Err(StoreError::Unavailable("a part of the Redis Cluster is served by nobody").into());
         }
         for outcome in join_all(view.nodes().map(|node| self.canary(node))).await {
             outcome?;
@@ -208,22 +209,33 @@ impl RedisStore {
         Ok(())
     }
 
-    async fn canary(&self, node: &Node) -> Result<(), StoreError> {
+    async fn canary(&self, node: &Node) -> Result<(), CheckError> {
+        let deadline = Instant::now() + self.timeout;
+        let ping = done(node, |out| {
+            out.command(1).arg("PING");
+        });
+        timeout_at(deadline, ping).await.unwrap_or(Err(StoreError::TimedOut))?;
         let heard = async {
             node.listener.listening().await;
             let (channel, number) = node.listener.canary();
-            let publish = node.call(0, false, 64, |out| {
+            let publish = done(node, |out| {
                 out.command(3).arg("SPUBLISH").arg(&channel).arg(number.to_be_bytes());
             });
-            let answers = publish.await.map_err(|fault| fault.error())?;
-            if let Some(error) = answers.first().and_then(node::server_error) {
-                return Err(node::refusal(error));
-            }
+            publish.await?;
             node.listener.heard(number).await;
             Ok(())
         };
         let silent = StoreError::Unavailable("what is published does not arrive");
-        tokio::time::timeout(self.timeout, heard).await.unwrap_or(Err(silent))
+        timeout_at(deadline, heard).await.unwrap_or(Err(silent)).map_err(CheckError::WakePath)
+    }
+}
+
+/// A short command that belongs to no mailbox.
+async fn done(node: &Node, write: impl FnOnce(&mut Out<'_>)) -> Result<(), StoreError> {
+    let answers = node.call(0, false, 64, write).await.map_err(|fault| fault.error())?;
+    match answers.first().and_then(node::server_error) {
+        Some(error) => Err(node::refusal(error)),
+        None => Ok(()),
     }
 }
 
@@ -388,7 +400,7 @@ impl Store for RedisStore {
         })
     }
 
-    fn check(&self) -> StoreFuture<'_, Result<(), StoreError>> {
+    fn check(&self) -> StoreFuture<'_, Result<(), CheckError>> {
         Box::pin(self.canaries())
     }
 }

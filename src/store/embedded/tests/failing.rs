@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use super::faulty::Disk;
 use super::*;
-use crate::store::{Read, ReadRequest, SessionId};
+use crate::store::{CheckError, Read, ReadRequest, SessionId};
 use sealpost_core::Sequence;
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn p1_a_failed_commit_is_answered_to_all_and_told_to_nobody() {
     for result in [first, second] {
         assert!(matches!(result, Err(AppendError::Store(StoreError::Unavailable(_)))));
     }
-    assert!(matches!(check, Err(StoreError::Unavailable(_))));
+    assert!(matches!(check, Err(CheckError::Store(StoreError::Unavailable(_)))));
     assert_eq!(told.0.lock().len(), 0);
 }
 
@@ -133,7 +133,7 @@ async fn closing_finishes_what_was_asked_and_refuses_what_comes() {
     tokio::task::yield_now().await;
     store.close().await;
     let closed = StoreError::Unavailable("the database is closed");
-    assert_eq!(store.check().await, Err(closed));
+    assert_eq!(store.check().await, Err(closed.into()));
     assert_eq!(store.describe(ADDRESS).await, Err(closed));
     let mut accepted = 0;
     for sender in senders {
