@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -60,6 +61,11 @@ pub enum StartError {
     #[error(transparent)]
     Redis(#[from] ConnectError),
 }
+
+/// Acknowledgements that are still to be written when the last stream has ended get at least so long.
+const FLUSH: Duration = Duration::from_secs(2);
+/// Nobody waits longer for whoever watches the health of a relay that has left.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 impl Relay {
     /// Starts a relay. The admin listener works first, and says that the start is not complete.
@@ -128,10 +134,15 @@ impl Relay {
         &self.services.metrics
     }
 
-    /// Leaves (P11): not ready any more, streams end with a reason and a time to come back, sends that are in flight are
-    /// answered, acknowledgements are written, and what is left at the deadline is cut.
+    /// Leaves (P11): not ready from now on, but serving until that was noticed; then streams end with a reason and a time
+    /// to come back, sends that are in flight are answered, what is left at the deadline is cut, and acknowledgements are
+    /// written.
     pub async fn drain(self) {
         self.readiness.leave();
+        if !self.drain.notice.is_zero() {
+            info!("leaving soon: not ready any more, and serving until that was noticed");
+            tokio::time::sleep(self.drain.notice).await;
+        }
         let deadline = Instant::now() + self.drain.deadline;
         info!("leaving: streams end, and sends in flight are finished");
         self.services.drain.begin();
@@ -140,13 +151,14 @@ impl Relay {
         if cut > 0 {
             warn!("connections were still open at the deadline and were cut");
         }
-        self.admin.stop();
-        self.admin.finished(deadline).await;
         // With the last stream gone, this is the last handle on the acknowledgements; what is queued is written.
         drop(self.services);
-        if tokio::time::timeout_at(deadline, self.acknowledger).await.is_err() {
+        let written = tokio::time::timeout_at(deadline.max(Instant::now() + FLUSH), self.acknowledger);
+        if written.await.is_err() {
             warn!("the store did not take the last acknowledgements; their envelopes will be delivered again");
         }
+        self.admin.stop();
+        self.admin.finished(Instant::now() + FAREWELL).await;
         info!("left");
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::output::Failure;
@@ -62,7 +62,15 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Failure>
         StoreConfig::Embedded { directory, .. } => format!("embedded in {}", directory.display()),
         StoreConfig::Redis(_) => "Redis".to_owned(),
     };
-    let relay = Relay::start(config).await?;
+    // From here on: a process that is the first of its container does not end by a signal that it does not listen to.
+    let mut stop = StopSignals::listen()?;
+    let relay = tokio::select! {
+        relay = Relay::start(config) => relay?,
+        () = stop.next() => {
+            info!("stopped before it had started");
+            return Ok(());
+        }
+    };
     info!(clients = %relay.address(), admin = %relay.admin_address(), store, "listening");
     match &security {
         SecurityConfig::Development { directory, .. } => {
@@ -75,15 +83,12 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Failure>
         write_ready(file, &relay, &security)?;
     }
 
-    stop_signal().await?;
+    stop.next().await;
     tokio::select! {
-        () = relay.drain() => {}
-        second = stop_signal() => {
-            second?;
-            warn!("a second signal: leaving at once");
-        }
+        () = relay.drain() => Ok(()),
+        () = stop.next() => Err(Failure::new("it was told twice to stop, and left at once")
+            .remedy("streams were cut; nothing is lost: what was not acknowledged is delivered again")),
     }
-    Ok(())
 }
 
 fn write_ready(file: &Path, relay: &Relay, security: &SecurityConfig) -> Result<(), Failure> {
@@ -100,13 +105,30 @@ fn write_ready(file: &Path, relay: &Relay, security: &SecurityConfig) -> Result<
     write_atomically(file, format!("{ready}\n").as_bytes(), 0o644).map_err(|error| unwritable(file, &error))
 }
 
+/// SIGTERM and Ctrl-C.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Hears them from now on.
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::new(format!("signals cannot be heard: {error}")));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Waits for SIGTERM or Ctrl-C.
 pub(super) async fn stop_signal() -> Result<(), Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::new(format!("signals cannot be heard: {error}")));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    StopSignals::listen()?.next().await;
     Ok(())
 }

@@ -131,6 +131,7 @@ impl Checker {
             max_mailboxes: self.positive("limits.max_mailboxes", limits.max_mailboxes, 1000),
         };
         let drain = DrainConfig {
+            notice: Duration::from_millis(drain.notice_ms.unwrap_or(0)),
             spread: Duration::from_millis(drain.spread_ms.unwrap_or(5_000)),
             deadline: Duration::from_millis(drain.deadline_ms.unwrap_or(20_000)),
         };

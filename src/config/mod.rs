@@ -79,9 +79,11 @@ pub enum StoreConfig {
 /// How the relay leaves (P11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrainConfig {
+    /// It goes on serving for this long after it has said that it is not ready.
+    pub notice: Duration,
     /// Streams end over this long.
     pub spread: Duration,
-    /// Everything ends after this long.
+    /// Everything ends this long after the notice.
     pub deadline: Duration,
 }
 

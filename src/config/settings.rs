@@ -578,11 +578,15 @@ pub struct StreamSettings {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Leaving")]
 pub struct DrainSettings {
+    /// Milliseconds for which the relay, no longer ready, goes on serving, so that load balancers notice [default: 0]
+    #[arg(id = "drain-notice-ms", long = "drain-notice-ms", env = "SEALPOST_DRAIN_NOTICE_MS", value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice_ms: Option<u64>,
     /// Milliseconds over which streams are ended [default: 5000]
     #[arg(id = "drain-spread-ms", long = "drain-spread-ms", env = "SEALPOST_DRAIN_SPREAD_MS", value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spread_ms: Option<u64>,
-    /// Milliseconds after which everything left is cut [default: 20000]
+    /// Milliseconds after that within which everything ends, or is cut [default: 20000]
     #[arg(id = "drain-deadline-ms", long = "drain-deadline-ms", env = "SEALPOST_DRAIN_DEADLINE_MS", value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,

@@ -12,6 +12,7 @@
 mod demo;
 mod example_config;
 mod help;
+mod leaving;
 mod messages;
 mod mistakes;
 mod operator;

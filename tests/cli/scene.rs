@@ -19,6 +19,8 @@ pub(crate) struct Scene {
     store: String,
     /// The relay's port; kept over a restart.
     pub(crate) port: u16,
+    /// Where its operator looks.
+    pub(crate) admin: String,
 }
 
 /// What a command said.
@@ -31,7 +33,8 @@ pub(crate) struct Said {
 impl Scene {
     /// Without a relay.
     pub(crate) fn bare() -> Self {
-        Self { directory: TempDir::new().unwrap(), relay: None, store: "embedded:sealpost-data".to_owned(), port: 0 }
+        let store = "embedded:sealpost-data".to_owned();
+        Self { directory: TempDir::new().unwrap(), relay: None, store, port: 0, admin: String::new() }
     }
 
     /// With a relay on the embedded store.
@@ -66,6 +69,7 @@ impl Scene {
         let ready = json(&ready.await);
         let (_, port) = ready["clients"].as_str().unwrap().rsplit_once(':').unwrap();
         self.port = port.parse().unwrap();
+        self.admin = ready["admin"].as_str().unwrap().to_owned();
     }
 
     fn spawn_relay(&self, more: &[&str]) -> Child {
@@ -83,11 +87,16 @@ impl Scene {
         }
     }
 
+    /// Asks the relay to end.
+    pub(crate) fn signal_relay(&self) {
+        let asked = Command::new("kill").arg(self.relay.as_ref().unwrap().id().to_string()).status().unwrap();
+        assert!(asked.success());
+    }
+
     /// Asks the relay to end, and waits until it has.
     pub(crate) async fn stop_relay(&mut self) -> std::process::ExitStatus {
+        self.signal_relay();
         let mut relay = self.relay.take().unwrap();
-        let asked = Command::new("kill").arg(relay.id().to_string()).status().unwrap();
-        assert!(asked.success());
         eventually("the relay ends", PATIENCE, async || relay.try_wait().unwrap()).await
     }
 

@@ -3,12 +3,15 @@
 use sealpost_proto::Reason;
 use sealpost_proto::status::Failure;
 use sealpost_proto::v1;
+use sealpost_proto::v1::mailbox_service_client::MailboxServiceClient;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 
 use crate::cluster::{Cluster, PATIENCE};
+use crate::operator::{Operator, serving};
 use crate::over_both_stores;
 use crate::owner::Owner;
 use crate::stream::Stream;
@@ -99,28 +102,51 @@ async fn p11_a_stream_has_a_longest_life() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p11_health_says_that_it_leaves() {
-    let mut cluster = Cluster::embedded_with(|settings| {
-        settings.drain.spread_ms = Some(1000);
-        settings.drain.deadline_ms = Some(3000);
-    })
-    .await;
-    let admin = format!("http://{}", cluster.relay(0).admin_address());
-    let channel = tonic::transport::Endpoint::from_shared(admin).unwrap().connect().await.unwrap();
-    let mut health = HealthClient::new(channel);
-    sealpost_testkit::eventually("it is healthy", PATIENCE, async || {
-        let status = health.check(HealthCheckRequest::default()).await.ok()?.into_inner().status;
-        (status == 1).then_some(())
-    })
-    .await;
-    let mut owners = cluster.owners(0).await;
-    let owner = Owner::with_mailbox(&mut owners).await;
-    let _stream = Stream::open(&mut owners, &owner).await;
+async fn p11_a_relay_that_leaves_is_not_ready_at_once_and_serves_until_that_was_noticed() {
+    let forever = 3_600_000;
+    let mut cluster = Cluster::embedded_with(|settings| settings.drain.notice_ms = Some(forever)).await;
+    let operator = Operator::of(cluster.relay(0).admin_address());
+    operator.sees_failing(&[]).await;
+    let mut health = operator.health().await;
     let mut changes = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert_eq!(changes.message().await.unwrap().unwrap().status, 1);
-    let leaving = tokio::spawn(cluster.take(0).drain());
+
+    let relay = cluster.take(0);
+    let clients = format!("http://{}", relay.address());
+    let leaving = AbortOnDropHandle::new(tokio::spawn(relay.drain()));
     let next = tokio::time::timeout(PATIENCE, changes.message()).await.expect("in time");
     assert_eq!(next.unwrap().unwrap().status, 2);
-    drop((owners, changes, health));
-    leaving.await.unwrap();
+    assert_eq!(operator.failing().await, ["staying"]);
+    for service in ["", "sealpost.v1.DeliveryService", "sealpost.v1.MailboxService"] {
+        assert_eq!(serving(&mut health, service).await, Some(2), "{service}");
+    }
+    assert_eq!(operator.status("/livez").await, 200);
+
+    // Whoever was sent here all the same is served.
+    let channel = Endpoint::from_shared(clients).unwrap().connect().await.expect("new connections are accepted");
+    let mut owners = MailboxServiceClient::new(channel);
+    let owner = Owner::with_mailbox(&mut owners).await;
+    Stream::open(&mut owners, &owner).await.until_caught_up().await;
+    assert!(!leaving.is_finished());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_streams_end_when_the_notice_is_over() {
+    let mut cluster = Cluster::embedded_with(|settings| settings.drain.notice_ms = Some(100)).await;
+    let mut owners = cluster.owners(0).await;
+    let owner = Owner::with_mailbox(&mut owners).await;
+    let stream = Stream::open(&mut owners, &owner).await;
+    let leaving = tokio::spawn(cluster.take(0).drain());
+    stream.ends_with(Reason::Draining).await;
+    drop(owners);
+    tokio::time::timeout(PATIENCE, leaving).await.expect("it leaves").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_who_watches_its_health_does_not_hold_it_up() {
+    let mut cluster = Cluster::embedded_with(|settings| settings.drain.deadline_ms = Some(3_600_000)).await;
+    let mut health = Operator::of(cluster.relay(0).admin_address()).health().await;
+    let changes = health.watch(HealthCheckRequest::default()).await.unwrap();
+    tokio::time::timeout(PATIENCE, cluster.take(0).drain()).await.expect("it leaves all the same");
+    drop(changes);
 }
