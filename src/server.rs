@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::admin::{self, Readiness};
-use crate::api;
+use crate::api::{self, ForBrowsers};
 use crate::clock::Clock;
 use crate::config::{Config, DrainConfig, SecurityConfig, StoreConfig};
 use crate::delivery::{Acknowledger, Drain, Hub, Services};
@@ -101,8 +101,13 @@ impl Relay {
             config: config.feed,
         });
         let routes = api::routes(config.api, services.clone(), clock);
-        let clients = edge::listen(clients, config.edge, security, routes, api::too_many_requests, metrics)
-            .map_err(listening("listen.address", config.listen))?;
+        let refuse = api::too_many_requests;
+        let clients = if config.origins.is_empty() {
+            edge::listen(clients, config.edge, security, routes, refuse, metrics)
+        } else {
+            edge::listen(clients, config.edge, security, ForBrowsers::new(routes, config.origins), refuse, metrics)
+        }
+        .map_err(listening("listen.address", config.listen))?;
         Ok(Self {
             clients,
             admin,

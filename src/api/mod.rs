@@ -15,16 +15,17 @@ mod proofs;
 mod receive;
 mod send_stream;
 mod typed;
+mod web;
 
 use std::sync::Arc;
 
 use sealpost_proto::v1::delivery_service_server::DeliveryServiceServer;
 use sealpost_proto::v1::mailbox_service_server::MailboxServiceServer;
-use tonic::service::Routes;
 
 pub use admission::Admission;
 pub use calls::{Calls, too_many_requests};
 pub use config::ApiConfig;
+pub use web::{ForBrowsers, Origin, OriginError};
 
 use crate::clock::Clock;
 use crate::delivery::Services;
@@ -32,15 +33,18 @@ use delivery_service::Delivery;
 use mailbox_service::Mailboxes;
 use proofs::Proofs;
 
-/// Both services, ready to be served, and reflection if the configuration asks for it.
-pub fn routes(config: ApiConfig, services: Arc<Services>, clock: Clock) -> Calls<Routes> {
+/// Both services, ready to be served.
+pub type Routes = Calls<tonic::service::Routes>;
+
+/// Both services, and reflection if the configuration asks for it.
+pub fn routes(config: ApiConfig, services: Arc<Services>, clock: Clock) -> Routes {
     let config = Arc::new(config);
     let proofs = Proofs::new(config.clone(), services.store.clone(), clock.clone());
     let delivery = DeliveryServiceServer::new(Delivery::new(config.clone(), services.clone()))
         .max_decoding_message_size(config.max_message_bytes);
     let mailboxes = MailboxServiceServer::new(Mailboxes::new(config.clone(), services, proofs, clock))
         .max_decoding_message_size(config.max_message_bytes);
-    let mut routes = Routes::new(delivery).add_service(mailboxes);
+    let mut routes = tonic::service::Routes::new(delivery).add_service(mailboxes);
     if config.reflection
         && let Ok(reflection) = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(sealpost_proto::DESCRIPTORS)

@@ -11,7 +11,7 @@ use super::{
     AdmissionMode, Config, DrainConfig, DurabilityCheck, DurabilitySetting, ListenSettings, LogFormatSetting, Problem,
     SecurityConfig, Settings, StoreConfig, TlsMode, TlsSettings,
 };
-use crate::api::{Admission, ApiConfig};
+use crate::api::{Admission, ApiConfig, Origin};
 use crate::delivery::FeedConfig;
 use crate::edge::EdgeConfig;
 use crate::store::embedded::EmbeddedOptions;
@@ -44,7 +44,8 @@ const FRAMING: usize = 256;
 impl Checker {
     /// `None` only where a problem was noted.
     fn config(&mut self, settings: Settings) -> Option<Config> {
-        let Settings { relay, listen, tls, store, mailbox, admission, limits, streams, drain, telemetry } = settings;
+        let Settings { relay, listen, tls, web, store, mailbox, admission, limits, streams, drain, telemetry } =
+            settings;
         let default_names = || vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let name_texts = relay.names.unwrap_or_else(default_names);
         let names = self.names(&name_texts);
@@ -138,7 +139,8 @@ impl Checker {
         if drain.deadline <= drain.spread {
             self.problem("drain.deadline_ms", "must be more than drain.spread_ms, or streams are cut that would end");
         }
-        let edge = self.edge(&listen);
+        let origins = self.origins(&web.origins.unwrap_or_default());
+        let edge = EdgeConfig { http1: !origins.is_empty(), ..self.edge(&listen) };
         let ratio = telemetry.trace_ratio.unwrap_or(0.01);
         if !(0.0..=1.0).contains(&ratio) {
             self.problem("telemetry.trace_ratio", "is a share: from 0 to 1");
@@ -159,6 +161,7 @@ impl Checker {
             edge,
             security: security?,
             api,
+            origins,
             feed,
             store: store?,
             drain,
@@ -181,6 +184,19 @@ impl Checker {
             self.problem("relay.names", "is empty; give the host name under which clients reach this relay");
         }
         names
+    }
+
+    fn origins(&mut self, texts: &[String]) -> Vec<Origin> {
+        let mut origins = Vec::new();
+        for text in texts {
+            match text.parse() {
+                Ok(origin) => origins.push(origin),
+                Err(error) => {
+                    self.problem("web.origins", format!("{text:?} {error}. Name each one; there is no wildcard"));
+                }
+            }
+        }
+        origins
     }
 
     fn address(&mut self, setting: &'static str, text: &str) -> Option<SocketAddr> {
@@ -379,7 +395,7 @@ impl Checker {
                 "listen.max_send_buffer_bytes",
                 listen.max_send_buffer_bytes,
                 defaults.max_send_buffer,
-                1024..=16 * 1024 * 1024,
+                8192..=16 * 1024 * 1024,
             ),
             keepalive_interval: self.millis(
                 "listen.keepalive_interval_ms",

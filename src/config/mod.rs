@@ -11,7 +11,7 @@ use thiserror::Error;
 
 pub use settings::*;
 
-use crate::api::ApiConfig;
+use crate::api::{ApiConfig, Origin};
 use crate::delivery::FeedConfig;
 use crate::edge::EdgeConfig;
 use crate::store::embedded::EmbeddedOptions;
@@ -31,6 +31,8 @@ pub struct Config {
     pub security: SecurityConfig,
     /// What clients may ask for.
     pub api: ApiConfig,
+    /// The pages that may call from a browser; none: browsers are not served.
+    pub origins: Vec<Origin>,
     /// How streams live.
     pub feed: FeedConfig,
     /// Where envelopes are kept.

@@ -23,6 +23,9 @@ pub struct Settings {
     /// How connections are protected.
     #[command(flatten)]
     pub tls: TlsSettings,
+    /// Which pages may call.
+    #[command(flatten)]
+    pub web: WebSettings,
     /// Where envelopes are kept.
     #[command(flatten)]
     pub store: StoreSettings,
@@ -243,6 +246,23 @@ pub enum TlsMode {
     Development,
     /// Nothing: a proxy or a mesh in front does it.
     Plaintext,
+}
+
+/// Which pages may call, in browsers.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Web")]
+pub struct WebSettings {
+    /// The origins whose pages may call from a browser, by gRPC-Web, as in https://app.example.org [default: none]
+    #[arg(
+        id = "web-origins",
+        long = "web-origins",
+        env = "SEALPOST_WEB_ORIGINS",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origins: Option<Vec<String>>,
 }
 
 /// Where envelopes are kept.

@@ -52,6 +52,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let address = listener.local_addr()?;
+    let security = if config.http1 { security.with_http1() } else { security };
     let (stop, abort, tracker) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let permits = Arc::new(Semaphore::new(config.max_connections));
     let connections = Arc::new(Connections::new(config, security, refuse, metrics, stop.clone()));

@@ -70,7 +70,11 @@ where
             .max_header_list_size(config.max_header_bytes)
             .keep_alive_interval(config.keepalive_interval)
             .keep_alive_timeout(config.keepalive_timeout);
-        http.http1().timer(TokioTimer::new()).header_read_timeout(config.handshake_timeout);
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(config.handshake_timeout)
+            // The library takes no less.
+            .max_buf_size(config.max_send_buffer.max(8 * 1024));
         let http = if config.http1 { http } else { http.http2_only() };
         let handshakes = Arc::new(Handshakes::new(config.max_handshakes));
         let peers = Arc::new(Peers::new(config.max_connections_per_peer));

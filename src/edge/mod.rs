@@ -57,7 +57,7 @@ pub struct EdgeConfig {
     pub keepalive_interval: Duration,
     /// … and closed if none comes for so long.
     pub keepalive_timeout: Duration,
-    /// Whether HTTP/1.1 is spoken too (for metrics; gRPC needs HTTP/2).
+    /// Whether HTTP/1.1 is spoken too: for probes and metrics, and for browsers; gRPC needs HTTP/2.
     pub http1: bool,
 }
 

@@ -54,6 +54,18 @@ impl Security {
         Self::new(chain, key)
     }
 
+    /// Offers HTTP/1.1 too.
+    pub(super) fn with_http1(self) -> Self {
+        match self {
+            Self::Tls(acceptor) => {
+                let mut config = ServerConfig::clone(acceptor.config());
+                config.alpn_protocols.push(b"http/1.1".to_vec());
+                Self::Tls(TlsAcceptor::from(Arc::new(config)))
+            }
+            Self::Plaintext => Self::Plaintext,
+        }
+    }
+
     fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)

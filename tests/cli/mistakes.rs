@@ -64,6 +64,8 @@ fn a_configuration_is_refused_with_everything_that_is_wrong() {
             &["mailbox.max_messages must be at least 1", "listen.address \"nowhere\"", "sealpost.example.toml"],
         );
     }
+    let wrong = ["check-config", "--web-origins", "https://app.example.org,*"];
+    scene.run(wrong).failed(64, &["web.origins \"*\" is no origin", "there is no wildcard"]);
     std::fs::write(scene.path("b.toml"), "[mailbox]\nmax_massages = 1\n").unwrap();
     scene.run(["check-config", "--config", "b.toml"]).failed(64, &["b.toml", "max_massages"]);
     scene.run(["check-config", "--config", "c.toml"]).failed(64, &["c.toml cannot be read"]);

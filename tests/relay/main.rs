@@ -11,6 +11,7 @@
     reason = "a panic is a failed test"
 )]
 
+mod browser;
 mod cluster;
 mod loyal;
 mod operator;
@@ -21,6 +22,7 @@ mod acknowledging;
 mod admin;
 mod admission;
 mod bad_input;
+mod browsers;
 mod delivering;
 mod failing_over;
 mod full_memory;
