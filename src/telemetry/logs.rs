@@ -35,6 +35,9 @@ pub enum LogFormat {
     Json,
 }
 
+/// Of what peers do wrong the transport warns, in their words, and as often as they like; so it says less, unless it is named.
+const QUIET: &str = "h2=error,hyper=error,rustls=error";
+
 /// Why telemetry could not begin.
 #[derive(Debug, Error)]
 pub enum TelemetryError {
@@ -61,7 +64,7 @@ impl Telemetry {
     /// # Errors
     /// Where a setting cannot be used, or logging has begun already.
     pub fn begin(config: &LogConfig) -> Result<Self, TelemetryError> {
-        let filter = EnvFilter::try_new(&config.filter).map_err(TelemetryError::Filter)?;
+        let filter = EnvFilter::try_new(format!("{QUIET},{}", config.filter)).map_err(TelemetryError::Filter)?;
         let lines = match config.format {
             LogFormat::Human => {
                 fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).boxed()
