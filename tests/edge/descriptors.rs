@@ -1,0 +1,43 @@
+//! More connections than there are descriptors.
+
+use std::time::Instant;
+
+use sealpost_testkit::eventually;
+use tokio::net::TcpStream;
+
+use crate::PATIENCE;
+use crate::attack::{Attack, Bound, Done};
+use crate::bystander::Bystander;
+use crate::relay::Start;
+
+const DESCRIPTORS: usize = 96;
+/// More than that, and what is left over fits into the kernel's queue.
+const CONNECTIONS: u32 = 150;
+/// What the relay says when it has none left.
+const COMPLAINT: &str = "no connection can be accepted for now";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_without_descriptors_serves_whom_it_has_and_recovers() {
+    let start = Start { descriptors: Some(DESCRIPTORS), ..Start::default() };
+    let attack = Attack::on("150 connections, 96 descriptors", start).await;
+    let begin = Instant::now();
+    let mut sockets = Vec::new();
+    for _ in 0..CONNECTIONS {
+        sockets.push(TcpStream::connect(attack.relay.address()).await.expect("the kernel takes it"));
+    }
+    let complaints = || attack.relay.log().matches(COMPLAINT).count();
+    eventually("it says that it has none left", PATIENCE, async || (complaints() >= 3).then_some(())).await;
+    assert!(attack.relay.descriptors() >= DESCRIPTORS - 1, "it has as many as it may");
+    // It does not spin: at most one attempt in a tenth of a second.
+    let (many, time) = (complaints(), begin.elapsed());
+    assert!(many as u128 <= time.as_millis() / 100 + 1, "{many} attempts in {time:?}");
+    attack
+        .stays_within(
+            Bound { memory_kib: 4 * 1024 },
+            Done { count: CONNECTIONS, of: "connections", outcome: "the rest wait" },
+        )
+        .await;
+
+    drop(sockets);
+    Bystander::new(&attack.relay).await.exchange().await;
+}

@@ -1,0 +1,103 @@
+//! Peers who have the relay hold as much as they can make it hold.
+
+use sealpost_client::low_level::v1;
+use sealpost_proto::v1::delivery_service_client::DeliveryServiceClient;
+use tokio_stream::StreamExt;
+
+use crate::attack::{Attack, Bound, Done};
+use crate::bystander::Owner;
+use crate::frame::*;
+use crate::grpc::{message, promise};
+use crate::header_block::{RECEIVE, SEND, call};
+use crate::peer::{End, Peer};
+
+/// The streams that a connection may have.
+const STREAMS: u32 = 256;
+/// The longest message.
+const MESSAGE: usize = 4 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_streams_above_the_limit_are_refused() {
+    let attack = Attack::begin("4,000 streams on a connection").await;
+    let mut peer = Peer::connect(&attack.relay).await;
+    let block = call(RECEIVE);
+    let flood = peer.flood(4_000, |number| headers(2 * number + 1, &block)).await;
+    // Patience has an end.
+    assert_eq!(flood.end, End::GoAway(Code::ENHANCE_YOUR_CALM));
+    assert_eq!(flood.answers.get(&RST_STREAM), Some(&1024), "as many are refused");
+    let bound = Bound { memory_kib: u64::from(STREAMS) * 32 };
+    attack
+        .stays_within(
+            bound,
+            Done { count: flood.sent, of: "streams", outcome: "REFUSED_STREAM, then ENHANCE_YOUR_CALM" },
+        )
+        .await;
+}
+
+/// The length of a message is only a promise: nothing is set aside for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_a_message_that_is_announced_costs_what_came_of_it() {
+    let attack = Attack::begin("4 MiB announced on each of 256 streams").await;
+    let mut peer = Peer::connect(&attack.relay).await;
+    let request = |stream| [headers(stream, &call(SEND)), frame(DATA, 0, stream, promise(MESSAGE))].concat();
+    let flood = peer.flood(STREAMS, |number| request(2 * number + 1)).await;
+    assert_eq!(flood.end, End::Works);
+    let bound = Bound { memory_kib: u64::from(STREAMS) * 32 };
+    attack.stays_within(bound, Done { count: flood.sent, of: "streams", outcome: "waits" }).await;
+}
+
+/// Sends a part of a message on each of some streams, and leaves it at that.
+async fn unfinished(what: &'static str, streams: u32, part: usize, memory_kib: u64) {
+    let attack = Attack::begin(what).await;
+    let mut peer = Peer::connect(&attack.relay).await;
+    let bytes = vec![0; part];
+    for stream in (0..streams).map(|number| 2 * number + 1) {
+        peer.say(&headers(stream, &call(SEND))).await.unwrap();
+        peer.say_data(stream, &promise(MESSAGE)).await;
+        peer.say_data(stream, &bytes).await;
+    }
+    assert!(peer.until_answered().await.1);
+    attack.stays_within(Bound { memory_kib }, Done { count: streams, of: "streams", outcome: "waits" }).await;
+}
+
+/// What came is held, and little besides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_unfinished_messages_cost_what_came_of_them() {
+    let sent = 32 * 512;
+    unfinished("512 KiB of 4 MiB on each of 32 streams", 32, 512 << 10, sent + sent / 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "what is unfinished is held for as long as its connection lives, up to 1 GiB for each connection; there is no limit yet"]
+async fn p10_unfinished_messages_of_one_connection_are_bounded() {
+    unfinished("900 KiB of 4 MiB on each of 64 streams", 64, 900 << 10, 16 * 1024).await;
+}
+
+/// Owners who open all their windows and read nothing: what is held is what is on its way for one batch, not their credit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_an_owner_who_does_not_read_costs_a_buffer_not_the_credit() {
+    let mut attack = Attack::begin("8 owners who do not read 8 MiB each").await;
+    let (mailboxes, letters, size) = (8, 128, 64 << 10);
+    let mut owners = Vec::new();
+    let mut senders = DeliveryServiceClient::new(attack.relay.channel());
+    for _ in 0..mailboxes {
+        let owner = Owner::with_mailbox(&attack.relay).await;
+        let sends = (0..letters).map(|tag| v1::TaggedSend { tag, send: Some(owner.letter(size)) }).collect::<Vec<_>>();
+        let requests: Vec<_> = sends.chunks(16).map(|sends| v1::SendStreamRequest { sends: sends.to_vec() }).collect();
+        let answers = senders.send_stream(tokio_stream::iter(requests)).await.expect("it opens").into_inner();
+        let results = answers.collect::<Result<Vec<_>, _>>().await.expect("all are answered");
+        let accepted = results.iter().flat_map(|answer| &answer.results).filter(|result| result.refusal.is_none());
+        assert_eq!(accepted.count(), 128);
+        owners.push(owner);
+    }
+    attack.forget();
+    let mut peer = Peer::connect_with(&attack.relay, &[(INITIAL_WINDOW_SIZE, MAX_WINDOW)]).await;
+    peer.say(&window_update(0, MAX_WINDOW - 65_535)).await.unwrap();
+    for (owner, stream) in owners.iter().zip((1..).step_by(2)) {
+        let open = frame(DATA, 0, stream, message(&owner.open(10_000, 16 << 20)));
+        peer.say(&[headers(stream, &call(RECEIVE)), open].concat()).await.unwrap();
+    }
+    attack.meanwhile(30).await;
+    let bound = Bound { memory_kib: mailboxes * 4 * 1024 };
+    attack.stays_within(bound, Done { count: 8, of: "streams", outcome: "waits" }).await;
+}
