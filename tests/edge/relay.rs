@@ -105,6 +105,8 @@ fn launch(directory: &TempDir, start: Start<'_>) -> Child {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{limit}exec \"$@\""), "sh", env!("CARGO_BIN_EXE_sealpost"), "serve"]);
     command.args(["--relay-names", NAME, "--listen", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0"]);
+    // All attackers come from here.
+    command.args(["--listen-max-connections-per-peer", "0"]);
     command.args(["--store", "embedded:store", "--store-durability", "memory", "--ready-file", "ready.json"]);
     command.args(["--tls-mode", if start.tls { "development" } else { "plaintext" }, "--tls-directory", "tls"]);
     command
