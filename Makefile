@@ -5,7 +5,7 @@ TOOLS := $(CURDIR)/target/tools
 BUF_VERSION := 1.75.0
 export PATH := $(TOOLS)/venv/bin:$(PATH)
 
-.PHONY: help demo build test configurations chaos lint format vectors independent bench costs clean tools
+.PHONY: help demo build test configurations chaos fuzz lint format vectors independent bench costs clean tools
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,9 @@ configurations: tools ## Start Redis with every file of deploy/redis, and compar
 chaos: tools ## Every fault ten times over under traffic, with a checker; ends with a table (SEALPOST_CHAOS_ROUNDS=n: n times)
 	@SEALPOST_CHAOS_ROUNDS=$${SEALPOST_CHAOS_ROUNDS:-10} cargo test --test chaos faults:: -- --test-threads=1 --nocapture; \
 	status=$$?; cat $${CARGO_TARGET_DIR:-target}/chaos/summary.md; exit $$status
+
+fuzz: ## Any bytes into every parser, for a minute each (FUZZ_SECONDS=n: n seconds)
+	scripts/fuzz
 
 lint: tools ## Format, clippy, the contract's lint, documents against code
 	cargo fmt --all --check

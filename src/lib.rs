@@ -10,6 +10,9 @@ pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod edge;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod jitter;
 pub mod server;
 pub mod store;

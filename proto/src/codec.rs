@@ -2,11 +2,13 @@
 
 use std::marker::PhantomData;
 
+use bytes::Buf;
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-use crate::{Reason, status};
+use crate::status::{self, Failure};
+use crate::{Reason, parts};
 
 /// Encodes `T`, decodes `U`.
 ///
@@ -65,17 +67,30 @@ impl<T: Message> Encoder for MessageEncoder<T> {
 #[derive(Debug)]
 pub struct MessageDecoder<U>(PhantomData<U>);
 
-impl<U: Message + Default> Decoder for MessageDecoder<U> {
+impl<U: Message + Default + 'static> Decoder for MessageDecoder<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        U::decode(buffer)
-            .map(Some)
-            .map_err(|_| status::of(Reason::MalformedMessage, "the bytes are no message of the type that belongs here"))
+        decode(buffer).map(Some)
     }
 
     fn buffer_settings(&self) -> BufferSettings {
         BufferSettings::new(BUFFER_BYTES, YIELD_BYTES)
     }
+}
+
+/// Reads a message from a buffer in one piece, as every buffer of tonic is.
+///
+/// # Errors
+/// [`Reason::MalformedMessage`]; and [`Reason::LimitExceeded`] where it has many parts that say next to nothing.
+pub fn decode<U: Message + Default + 'static>(buffer: &mut impl Buf) -> Result<U, Status> {
+    if let Err(most) = parts::check::<U>(buffer.chunk()) {
+        let failure = Failure::new(Reason::LimitExceeded, "the message has many parts that say next to nothing")
+            .with("limit", "parts of a message of this length")
+            .with("maximum", most.to_string());
+        return Err(failure.into_status());
+    }
+    U::decode(buffer)
+        .map_err(|_| status::of(Reason::MalformedMessage, "the bytes are no message of the type that belongs here"))
 }

@@ -4,6 +4,7 @@
 //! [`status`] turns it into a gRPC status and back.
 
 pub mod codec;
+mod parts;
 mod reason;
 pub mod status;
 

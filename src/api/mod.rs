@@ -9,6 +9,8 @@ mod calls;
 mod config;
 mod delivery_service;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod mailbox_service;
 mod parse;
 mod proofs;

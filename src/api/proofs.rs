@@ -65,7 +65,7 @@ impl Proofs {
     }
 }
 
-fn check(
+pub(super) fn check(
     config: &ApiConfig,
     proof: Option<&v1::Proof>,
     operation: Operation,
@@ -90,7 +90,7 @@ fn check(
     Ok((address, NonceMark::new(proof.time.hour(), &address, &proof.nonce)))
 }
 
-fn parse(proof: Option<&v1::Proof>) -> Result<Proof, Failure> {
+pub(super) fn parse(proof: Option<&v1::Proof>) -> Result<Proof, Failure> {
     let proof = proof.ok_or_else(|| Failure::field("proof", "a proof is needed"))?;
     Ok(Proof {
         audience: proof

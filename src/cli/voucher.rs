@@ -125,11 +125,25 @@ fn read_key(path: &Path) -> Result<IdentityKey, Failure> {
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    // Parsing a number takes a sign, too.
+    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     for (at, byte) in bytes.iter_mut().enumerate() {
         *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_sixty_four_digits() {
+        assert_eq!(unhex(&"0aF1".repeat(16)), Some([[0x0a, 0xf1]; 16].as_flattened().try_into().expect("32 bytes")));
+        for text in [&"+a".repeat(32), &"0a".repeat(31), &"0a".repeat(33), &"é".repeat(32)] {
+            assert_eq!(unhex(text), None, "{text}");
+        }
+    }
 }

@@ -119,7 +119,7 @@ impl Checker {
             ..api_defaults
         };
         let largest = api.largest_envelope();
-        if api.max_message_bytes < largest + FRAMING {
+        if api.max_message_bytes < largest.saturating_add(FRAMING) {
             self.problem("limits.max_message_bytes", "is too small for a request with the largest envelope; raise it");
         }
         if queue.max_bytes < largest as u64 {
@@ -452,8 +452,9 @@ impl Checker {
     }
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    // Parsing a number takes a sign, too.
+    if !text.bytes().all(|digit| digit.is_ascii_hexdigit()) || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()

@@ -1,6 +1,8 @@
 //! The relay's configuration: gathered from file, environment and flags, and checked whole before anything starts.
 
 mod check;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod settings;
 
 use std::net::SocketAddr;
@@ -108,6 +110,9 @@ pub enum ConfigError {
         /// Where and why.
         error: Box<toml::de::Error>,
     },
+    /// A flag or a variable has a value that a file could not hold: a number from 2^63, or a path that is no UTF-8.
+    #[error("a flag or environment variable cannot be laid over the configuration file: {0}")]
+    Unwritable(#[from] Box<toml::ser::Error>),
     /// Settings have impossible values: all of them, each with its name and a remedy.
     #[error("{}", list(.0))]
     Invalid(Vec<Problem>),
@@ -144,9 +149,9 @@ fn read(path: &Path) -> Result<Settings, ConfigError> {
 
 /// Both are tables of what was written, so the one can be laid over the other without naming each setting again.
 fn overlay(below: &Settings, above: &Settings, path: &Path) -> Result<Settings, ConfigError> {
-    let table = |settings: &Settings| toml::Table::try_from(settings).unwrap_or_default();
-    let mut merged = table(below);
-    for (section, values) in table(above) {
+    let table = |settings: &Settings| toml::Table::try_from(settings).map_err(Box::new);
+    let mut merged = table(below)?;
+    for (section, values) in table(above)? {
         match (merged.get_mut(&section), values) {
             (Some(toml::Value::Table(into)), toml::Value::Table(values)) => into.extend(values),
             (_, values) => drop(merged.insert(section, values)),
@@ -163,4 +168,42 @@ fn list(problems: &[Problem]) -> String {
     let lines: Vec<String> =
         problems.iter().map(|problem| format!("{}: {}", problem.setting, problem.problem)).collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_file_can_hold_is_not_dropped_beside_one() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut settings = Settings::default();
+        settings.mailbox.max_bytes = Some(u64::MAX);
+        assert!(matches!(Config::load(Some(file.path()), &settings), Err(ConfigError::Unwritable(_))));
+        assert!(Config::load(None, &settings).is_ok());
+    }
+
+    #[test]
+    fn the_largest_number_is_a_problem_like_any_other() {
+        let mut settings = Settings::default();
+        settings.limits.envelope_sizes = Some(vec![usize::MAX]);
+        match Config::load(None, &settings) {
+            Err(ConfigError::Invalid(problems)) => {
+                assert!(problems.iter().any(|problem| problem.setting == "limits.envelope_sizes"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers_have_no_sign_and_no_zeros_before_them() {
+        assert_eq!("replicas:2".parse(), Ok(DurabilitySetting::Replicas(2)));
+        for text in ["replicas:+2", "replicas:02", "replicas:0", "replicas:256", "replicas:"] {
+            assert!(text.parse::<DurabilitySetting>().is_err(), "{text}");
+        }
+        assert_eq!(check::unhex("0aF1"), Some(vec![0x0a, 0xf1]));
+        for text in ["+a", "0", "0x", "é"] {
+            assert_eq!(check::unhex(text), None, "{text}");
+        }
+    }
 }

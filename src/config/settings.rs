@@ -355,8 +355,7 @@ impl FromStr for DurabilitySetting {
             "fsync" => Ok(Self::Fsync),
             _ => text
                 .strip_prefix("replicas:")
-                .and_then(|count| count.parse().ok())
-                .filter(|count| *count > 0)
+                .and_then(|text| text.parse().ok().filter(|count: &u8| *count > 0 && text == count.to_string()))
                 .map(Self::Replicas)
                 .ok_or("it is memory, fsync, or replicas:N with N from 1 to 255"),
         }

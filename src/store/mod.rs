@@ -8,6 +8,8 @@
 
 mod entry;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod limits;
 mod mailbox;
 mod mark;

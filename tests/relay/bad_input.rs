@@ -273,13 +273,18 @@ async fn too_much_is_refused(cluster: Cluster) {
     assert_eq!(failure(&owners.create_mailbox(twice).await.unwrap_err()).reason, Reason::InvalidField);
     let large_card = v1::CreateMailboxRequest { card: vec![0; 4097].into(), ..owner.creation() };
     assert_eq!(failure(&owners.create_mailbox(large_card).await.unwrap_err()).field.as_deref(), Some("card"));
-    let proofs = (0..1001).map(|_| v1::Proof::default()).collect();
+    let proofs = vec![owner.proof(Operation::OpenMailbox); 1001];
     let open = Ask::Open(v1::Open { proofs, ..Default::default() });
     let status = owners.receive(tokio_stream::once(ask(open))).await.unwrap_err();
     assert_eq!(failure(&status).reason, Reason::LimitExceeded);
-    let sends = vec![v1::TaggedSend::default(); 1025];
     let mut senders = cluster.senders(0).await;
-    let results = senders.send_stream(tokio_stream::once(v1::SendStreamRequest { sends })).await;
-    let status = results.unwrap().into_inner().message().await.unwrap_err();
-    assert_eq!(failure(&status).reason, Reason::LimitExceeded);
+    let send = v1::SendRequest { to: vec![0; 32].into(), ..Default::default() };
+    let many = vec![v1::TaggedSend { tag: 0, send: Some(send) }; 1025];
+    let empty = vec![v1::TaggedSend::default(); 1000];
+    for (sends, limit) in [(many, "sends of one message"), (empty, "parts of a message of this length")] {
+        let results = senders.send_stream(tokio_stream::once(v1::SendStreamRequest { sends })).await;
+        let status = results.unwrap().into_inner().message().await.unwrap_err();
+        assert_eq!(failure(&status).reason, Reason::LimitExceeded);
+        assert!(failure(&status).metadata.contains(&("limit".to_owned(), limit.to_owned())), "{status:?}");
+    }
 }

@@ -17,6 +17,8 @@ mod acknowledge;
 mod append;
 mod counters;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod grants;
 mod job;
 mod mailboxes;

@@ -229,7 +229,7 @@ fn said(at: &Endpoint, answers: Vec<Value>) -> Result<Said, ConnectError> {
 }
 
 /// Reads the answer to `CLUSTER SLOTS`: ranges, each with its primary first.
-fn layout(asked: &Endpoint, answer: Value) -> Option<Layout> {
+pub(super) fn layout(asked: &Endpoint, answer: Value) -> Option<Layout> {
     let Value::Array(ranges) = answer else { return None };
     let mut nodes: Vec<Endpoint> = Vec::new();
     let mut slots = vec![None; usize::from(SLOTS)];

@@ -8,6 +8,8 @@
 mod breaker;
 mod discovery;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod keys;
 mod listener;
 mod node;

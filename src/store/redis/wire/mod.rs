@@ -7,6 +7,8 @@
 
 mod command;
 mod dial;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod link;
 mod reply;
 

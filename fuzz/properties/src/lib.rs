@@ -1,0 +1,71 @@
+//! What holds for any bytes that reach a parser: one function for each fuzz target, which panics where it does not.
+//!
+//! libFuzzer calls them (`fuzz/fuzz_targets`), and a test that needs no libFuzzer (`tests/corpus.rs`); docs/fuzzing.md
+//! says how. The formats of sealpost-core are tried in `formats` and `envelope`, the relay's own parsers by functions
+//! that stand beside them, behind the relay's feature `fuzzing`.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a panic is what a fuzzer looks for"
+)]
+
+mod envelope;
+mod formats;
+mod memory;
+
+#[path = "../../../sdk/core/examples/make-vectors/areas/drbg.rs"]
+mod drbg;
+#[path = "../../../sdk/core/examples/make-vectors/areas/people.rs"]
+#[expect(dead_code, reason = "shared with the generator of the vectors, which needs more of it")]
+mod people;
+
+/// A function that takes any bytes.
+pub type Target = fn(&[u8]);
+
+/// Names the targets once. Each is held to its memory as well.
+macro_rules! targets {
+    ($($(#[$doc:meta])+ $name:ident: $property:path;)+) => {
+        $(
+            $(#[$doc])+
+            pub fn $name(bytes: &[u8]) {
+                memory::bounded(bytes.len(), || $property(bytes));
+            }
+        )+
+
+        /// All of them.
+        pub const TARGETS: &[(&str, Target)] = &[$((stringify!($name), $name)),+];
+    };
+}
+
+targets! {
+    /// A mailbox's address as text.
+    address: formats::address;
+    /// A card.
+    card: formats::card;
+    /// A configuration file, and the settings that have a grammar of their own.
+    config: sealpost::fuzzing::config;
+    /// A stored envelope with what is kept beside it, in both stores.
+    entry: sealpost::fuzzing::entry;
+    /// A sealed envelope.
+    envelope: envelope::envelope;
+    /// What is published on a mailbox's Redis channel.
+    event: sealpost::fuzzing::event;
+    /// The content of an envelope, and its padding.
+    frame: formats::frame;
+    /// An invite, and the relay's host and the delivery key in it.
+    invite: formats::invite;
+    /// An owner's proof, as a client sends it.
+    proof: sealpost::fuzzing::proof;
+    /// What a Redis server says, in pieces.
+    reply: sealpost::fuzzing::reply;
+    /// A request of any kind.
+    request: sealpost::fuzzing::request;
+    /// A row of the embedded store.
+    row: sealpost::fuzzing::row;
+    /// The answer of a Redis script.
+    script_answer: sealpost::fuzzing::script_answer;
+    /// A voucher.
+    voucher: formats::voucher;
+}

@@ -1,0 +1,40 @@
+//! What holds for any text of a configuration file, or of one of its settings.
+
+use std::path::Path;
+
+use super::{DurabilitySetting, Settings, check, overlay};
+use crate::store::redis::RedisUrl;
+
+/// A file, or a setting: what is accepted is written as it was meant, and checked without surprises.
+pub fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(durability) = text.parse::<DurabilitySetting>() {
+        assert_eq!(String::from(durability), text);
+    }
+    if let Some(bytes) = check::unhex(text) {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(hex.eq_ignore_ascii_case(text));
+    }
+    if let Ok(url) = RedisUrl::parse(text) {
+        assert_eq!(format!("{url:?}"), "RedisUrl(..)");
+    }
+    if let Ok(settings) = toml::from_str(text) {
+        file(settings);
+    }
+}
+
+fn file(mut settings: Settings) {
+    let written = toml::to_string(&settings);
+    assert!(written.is_ok(), "what was read cannot be written");
+    let laid = |below, above| overlay(below, above, Path::new("")).map(|settings| toml::to_string(&settings));
+    for merged in
+        [laid(&settings, &Settings::default()), laid(&Settings::default(), &settings), laid(&settings, &settings)]
+    {
+        assert!(merged.is_ok_and(|merged| merged == written), "a layer of nothing changes something");
+    }
+    // Files are for the operator to name: one may have no end.
+    (settings.store.password_file, settings.store.sentinel_password_file, settings.store.ca) = (None, None, None);
+    if let Err(problems) = check::config(settings) {
+        assert!(!problems.is_empty() && problems.iter().all(|it| !it.setting.is_empty() && !it.problem.is_empty()));
+    }
+}
