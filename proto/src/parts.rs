@@ -18,7 +18,7 @@ const SOME: usize = 64;
 pub(crate) fn check<M: 'static>(bytes: &[u8]) -> Result<(), usize> {
     let path = parts_of(TypeId::of::<M>());
     let most = SOME + bytes.len() / PART_BYTES;
-    if path.is_empty() || count(bytes, path) <= most { Ok(()) } else { Err(most) }
+    if path.is_empty() || count(bytes, path, most) <= most { Ok(()) } else { Err(most) }
 }
 
 /// The numbers of the fields that lead to the parts of a request.
@@ -36,15 +36,17 @@ fn parts_of(message: TypeId) -> &'static [u32] {
     }
 }
 
-/// Counts up to where the bytes are malformed: what comes then is not decoded either.
-fn count(mut bytes: &[u8], path: &[u32]) -> usize {
+/// Counts, but not much further than `most`; and up to where the bytes are malformed, for what comes then is not decoded.
+fn count(mut bytes: &[u8], path: &[u32], most: usize) -> usize {
     let Some((field, inner)) = path.split_first() else { return 1 };
     let mut parts = 0;
-    while let Ok((number, kind)) = decode_key(&mut bytes) {
+    while parts <= most
+        && let Ok((number, kind)) = decode_key(&mut bytes)
+    {
         if number == *field && kind == WireType::LengthDelimited {
             let length = decode_varint(&mut bytes).ok().and_then(|length| usize::try_from(length).ok());
             let Some((part, rest)) = length.and_then(|length| bytes.split_at_checked(length)) else { break };
-            parts += count(part, inner);
+            parts += count(part, inner, most);
             bytes = rest;
         } else if skip_field(kind, number, &mut bytes, DecodeContext::default()).is_err() {
             break;
