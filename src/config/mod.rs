@@ -110,8 +110,8 @@ pub enum ConfigError {
         /// Where and why.
         error: Box<toml::de::Error>,
     },
-    /// A flag or a variable has a value that a file could not hold: a number from 2^63, or a path that is no UTF-8.
-    #[error("a flag or environment variable cannot be laid over the configuration file: {0}")]
+    /// A setting, of the file or beside it, has a value that is no TOML: a number from 2^63, or a path that is no UTF-8.
+    #[error("a setting has a value that no configuration file can hold: {0}")]
     Unwritable(#[from] Box<toml::ser::Error>),
     /// Settings have impossible values: all of them, each with its name and a remedy.
     #[error("{}", list(.0))]
@@ -181,6 +181,10 @@ mod tests {
         settings.mailbox.max_bytes = Some(u64::MAX);
         assert!(matches!(Config::load(Some(file.path()), &settings), Err(ConfigError::Unwritable(_))));
         assert!(Config::load(None, &settings).is_ok());
+
+        std::fs::write(file.path(), "limits.max_outstanding_bytes = 9623372036854775805").expect("it is written");
+        let loaded = Config::load(Some(file.path()), &Settings::default());
+        assert!(matches!(loaded, Err(ConfigError::Unwritable(_))), "nor what is in the file");
     }
 
     #[test]
