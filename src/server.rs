@@ -15,9 +15,9 @@ use tracing::{info, warn};
 use crate::admin::{self, Readiness};
 use crate::api::{self, ForBrowsers};
 use crate::clock::Clock;
-use crate::config::{Config, DrainConfig, SecurityConfig, StoreConfig};
+use crate::config::{CertificateSource, Config, DrainConfig, SecurityConfig, StoreConfig};
 use crate::delivery::{Acknowledger, Drain, Hub, Services};
-use crate::edge::{self, EdgeConfig, Listening, Security, TlsError};
+use crate::edge::{self, CertificateFiles, EdgeConfig, Listening, Reloader, Security, Tls, TlsError};
 use crate::store::Store;
 use crate::store::embedded::{EmbeddedStore, OpenError};
 use crate::store::redis::{ConnectError, RedisStore};
@@ -30,8 +30,9 @@ pub struct Relay {
     services: Arc<Services>,
     acknowledger: JoinHandle<()>,
     readiness: Readiness,
-    /// Keep readiness and health true.
+    /// Keep readiness, health and certificates true.
     _watches: [AbortOnDropHandle<()>; 2],
+    _reload: Option<AbortOnDropHandle<()>>,
     drain: DrainConfig,
 }
 
@@ -77,7 +78,8 @@ impl Relay {
         let clients = bind("listen.address", config.listen).await?;
         let admin = bind("listen.admin", config.admin).await?;
         let listening = |setting, address| move |error| StartError::Bind { setting, address, error };
-        let security = security(&config.security)?;
+        let clock = Clock::system();
+        let (client_security, admin_security, reloader) = security(&config.security, &clock)?;
 
         let metrics = Arc::new(Metrics::new());
         let readiness = Readiness::new();
@@ -85,10 +87,10 @@ impl Relay {
         let admin_edge = EdgeConfig { max_connections: 64, http1: true, max_life: None, ..EdgeConfig::default() };
         let no_metrics = Arc::new(Metrics::new());
         let refuse = admin::too_many_requests;
-        let admin = edge::listen(admin, admin_edge, Security::Plaintext, admin_routes, refuse, no_metrics)
+        let admin = edge::listen(admin, admin_edge, admin_security, admin_routes, refuse, no_metrics)
             .map_err(listening("listen.admin", config.admin))?;
 
-        let (clock, hub) = (Clock::system(), Hub::new());
+        let hub = Hub::new();
         let store = open_store(&config.store, clock.clone(), hub.clone()).await?;
         let checks = AbortOnDropHandle::new(tokio::spawn(readiness.clone().follow(store.clone())));
         let (acknowledger, acknowledging) = Acknowledger::start(store.clone());
@@ -103,11 +105,19 @@ impl Relay {
         let routes = api::routes(config.api, services.clone(), clock);
         let refuse = api::too_many_requests;
         let clients = if config.origins.is_empty() {
-            edge::listen(clients, config.edge, security, routes, refuse, metrics)
+            edge::listen(clients, config.edge, client_security, routes, refuse, metrics.clone())
         } else {
-            edge::listen(clients, config.edge, security, ForBrowsers::new(routes, config.origins), refuse, metrics)
+            edge::listen(
+                clients,
+                config.edge,
+                client_security,
+                ForBrowsers::new(routes, config.origins),
+                refuse,
+                metrics.clone(),
+            )
         }
         .map_err(listening("listen.address", config.listen))?;
+        let reload = reloader.map(|reloader| AbortOnDropHandle::new(tokio::spawn(reloader.run(metrics))));
         Ok(Self {
             clients,
             admin,
@@ -115,6 +125,7 @@ impl Relay {
             acknowledger: acknowledging,
             readiness,
             _watches: [checks, health],
+            _reload: reload,
             drain: config.drain,
         })
     }
@@ -183,13 +194,18 @@ async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener,
     TcpListener::bind(address).await.map_err(|error| StartError::Bind { setting, address, error })
 }
 
-fn security(config: &SecurityConfig) -> Result<Security, StartError> {
-    Ok(match config {
-        SecurityConfig::Plaintext => Security::Plaintext,
-        SecurityConfig::Files { certificate, key } => Security::from_files(certificate, key)?,
-        SecurityConfig::Development { directory, names } => {
-            let files = edge::development_certificate(directory, names).map_err(StartError::Certificate)?;
-            Security::from_files(&files.certificate, &files.key)?
+/// What protects clients and the admin listener, and what keeps it up to date.
+fn security(config: &SecurityConfig, clock: &Clock) -> Result<(Security, Security, Option<Reloader>), StartError> {
+    let SecurityConfig::Tls { certificates, tls } = config else {
+        return Ok((Security::Plaintext, Security::Plaintext, None));
+    };
+    let files = match certificates {
+        CertificateSource::Files(files) => files.clone(),
+        CertificateSource::Development { directory } => {
+            let made = edge::development_certificate(directory, &tls.names).map_err(StartError::Certificate)?;
+            vec![CertificateFiles { certificate: made.certificate, key: made.key }]
         }
-    })
+    };
+    let tls = Tls::load(files, tls.clone(), clock.clone())?;
+    Ok((tls.clients, tls.admin, Some(tls.reloader)))
 }

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::output::Failure;
 use super::profile::{unwritable, write_atomically};
 use super::runtime;
-use crate::config::{Config, SecurityConfig, Settings, StoreConfig};
+use crate::config::{CertificateSource, Config, SecurityConfig, Settings, StoreConfig};
 use crate::server::Relay;
 use crate::telemetry::Telemetry;
 
@@ -73,11 +73,11 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Failure>
     };
     info!(clients = %relay.address(), admin = %relay.admin_address(), store, "listening");
     match &security {
-        SecurityConfig::Development { directory, .. } => {
+        SecurityConfig::Tls { certificates: CertificateSource::Development { directory }, .. } => {
             info!(ca = %directory.join("ca.pem").display(), "a development certificate is used: clients trust this authority");
         }
         SecurityConfig::Plaintext => warn!("connections are not encrypted: keep this behind a proxy that does TLS"),
-        SecurityConfig::Files { .. } => {}
+        SecurityConfig::Tls { .. } => {}
     }
     if let Some(file) = ready_file {
         write_ready(file, &relay, &security)?;
@@ -93,8 +93,10 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Failure>
 
 fn write_ready(file: &Path, relay: &Relay, security: &SecurityConfig) -> Result<(), Failure> {
     let ca = match security {
-        SecurityConfig::Development { directory, .. } => std::path::absolute(directory.join("ca.pem")).ok(),
-        SecurityConfig::Plaintext | SecurityConfig::Files { .. } => None,
+        SecurityConfig::Tls { certificates: CertificateSource::Development { directory }, .. } => {
+            std::path::absolute(directory.join("ca.pem")).ok()
+        }
+        SecurityConfig::Plaintext | SecurityConfig::Tls { .. } => None,
     };
     let ready = json!({
         "clients": relay.address(),

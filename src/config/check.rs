@@ -8,12 +8,12 @@ use std::time::Duration;
 use sealpost_core::{Audience, IdentityPublicKey};
 
 use super::{
-    AdmissionMode, Config, DrainConfig, DurabilityCheck, DurabilitySetting, ListenSettings, LogFormatSetting, Problem,
-    SecurityConfig, Settings, StoreConfig, TlsMode, TlsSettings,
+    AdminTlsMode, AdmissionMode, CertificateSource, Config, DrainConfig, DurabilityCheck, DurabilitySetting,
+    ListenSettings, LogFormatSetting, Problem, SecurityConfig, Settings, StoreConfig, TlsMode, TlsSettings, TlsVersion,
 };
 use crate::api::{Admission, ApiConfig, Origin};
 use crate::delivery::FeedConfig;
-use crate::edge::EdgeConfig;
+use crate::edge::{AdminTls, CertificateFiles, EdgeConfig, TlsConfig};
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::{RedisOptions, RedisUrl};
 use crate::store::{Durability, LARGEST_ENVELOPE, QueueLimits};
@@ -38,6 +38,8 @@ struct Checker {
 }
 
 const DATA: &str = "sealpost-data";
+/// A handshake looks through them all.
+const MAX_CERTIFICATES: usize = 64;
 /// One protobuf message with one envelope is this much longer than the envelope, at most.
 const FRAMING: usize = 256;
 
@@ -227,27 +229,65 @@ impl Checker {
                 return None;
             }
         };
-        match (mode, tls.certificate, tls.key) {
-            (TlsMode::Files, Some(certificate), Some(key)) => Some(SecurityConfig::Files { certificate, key }),
-            (TlsMode::Files, None, _) => {
-                self.problem("tls.certificate", "is missing: the PEM file of the certificate chain");
-                None
+        if mode == TlsMode::Plaintext {
+            let unused = [
+                ("tls.certificate", tls.certificate.is_some()),
+                ("tls.key", tls.key.is_some()),
+                ("tls.min_version", tls.min_version.is_some()),
+                ("tls.ticket_keys_file", tls.ticket_keys_file.is_some()),
+                ("tls.admin", tls.admin.is_some_and(|admin| admin != AdminTlsMode::Off)),
+            ];
+            for (setting, _) in unused.into_iter().filter(|(_, set)| *set) {
+                self.problem(setting, "is for TLS, but tls.mode is \"plaintext\"; change that or take this out");
             }
-            (TlsMode::Files, _, None) => {
-                self.problem("tls.key", "is missing: the PEM file of the certificate's private key");
-                None
-            }
-            (_, Some(_), _) | (_, _, Some(_)) => {
-                self.problem(
-                    "tls.mode",
-                    "contradicts tls.certificate and tls.key; set it to \"files\" or take them out",
-                );
-                None
-            }
-            (TlsMode::Plaintext, ..) => Some(SecurityConfig::Plaintext),
-            (TlsMode::Development, ..) => {
+            return Some(SecurityConfig::Plaintext);
+        }
+        let certificates = match mode {
+            TlsMode::Development => {
+                if tls.certificate.is_some() || tls.key.is_some() {
+                    self.problem(
+                        "tls.mode",
+                        "contradicts tls.certificate and tls.key; set it to \"files\" or take them out",
+                    );
+                }
                 let directory = tls.directory.unwrap_or_else(|| PathBuf::from(DATA).join("tls"));
-                Some(SecurityConfig::Development { directory, names })
+                CertificateSource::Development { directory }
+            }
+            TlsMode::Files | TlsMode::Plaintext => {
+                CertificateSource::Files(self.pairs(tls.certificate.unwrap_or_default(), tls.key.unwrap_or_default()))
+            }
+        };
+        let tls12 = tls.min_version == Some(TlsVersion::V1_2);
+        let admin = self.admin_tls(tls.admin, tls.admin_client_ca);
+        let tls = TlsConfig { names, tls12, ticket_keys: tls.ticket_keys_file, admin };
+        Some(SecurityConfig::Tls { certificates, tls })
+    }
+
+    fn pairs(&mut self, certificates: Vec<PathBuf>, keys: Vec<PathBuf>) -> Vec<CertificateFiles> {
+        if certificates.is_empty() {
+            self.problem("tls.certificate", "is missing: the PEM file of the certificate chain");
+        } else if keys.is_empty() {
+            self.problem("tls.key", "is missing: the PEM file of the certificate's private key");
+        } else if keys.len() != certificates.len() {
+            self.problem("tls.key", "needs as many files as tls.certificate, in the same order");
+        } else if keys.len() > MAX_CERTIFICATES {
+            self.problem("tls.certificate", format!("holds more than {MAX_CERTIFICATES} files; join names in one"));
+        }
+        certificates.into_iter().zip(keys).map(|(certificate, key)| CertificateFiles { certificate, key }).collect()
+    }
+
+    fn admin_tls(&mut self, mode: Option<AdminTlsMode>, client_ca: Option<PathBuf>) -> AdminTls {
+        match (mode.unwrap_or(AdminTlsMode::Off), client_ca) {
+            (AdminTlsMode::Off, None) => AdminTls::Off,
+            (AdminTlsMode::Server, None) => AdminTls::Server,
+            (AdminTlsMode::Mutual, Some(client_ca)) => AdminTls::Mutual { client_ca },
+            (AdminTlsMode::Mutual, None) => {
+                self.problem("tls.admin_client_ca", "is missing: the PEM file of the authority of clients");
+                AdminTls::Server
+            }
+            (AdminTlsMode::Off | AdminTlsMode::Server, Some(_)) => {
+                self.problem("tls.admin_client_ca", "would not be used; set tls.admin to \"mutual\" or take this out");
+                AdminTls::Server
             }
         }
     }

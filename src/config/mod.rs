@@ -15,7 +15,7 @@ pub use settings::*;
 
 use crate::api::{ApiConfig, Origin};
 use crate::delivery::FeedConfig;
-use crate::edge::EdgeConfig;
+use crate::edge::{CertificateFiles, EdgeConfig, TlsConfig};
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::RedisOptions;
 use crate::telemetry::LogConfig;
@@ -48,22 +48,27 @@ pub struct Config {
 /// What protects connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecurityConfig {
-    /// A certificate and a key from files.
-    Files {
-        /// The chain.
-        certificate: PathBuf,
-        /// The private key.
-        key: PathBuf,
-    },
-    /// A certificate made here for these names.
-    Development {
-        /// Where it is kept.
-        directory: PathBuf,
-        /// What it is for.
-        names: Vec<String>,
+    /// TLS.
+    Tls {
+        /// With which certificates.
+        certificates: CertificateSource,
+        /// How.
+        tls: TlsConfig,
     },
     /// Nothing.
     Plaintext,
+}
+
+/// Where certificates come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CertificateSource {
+    /// From files.
+    Files(Vec<CertificateFiles>),
+    /// One is made here, for the relay's names.
+    Development {
+        /// Where it is kept.
+        directory: PathBuf,
+    },
 }
 
 /// Where envelopes are kept.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// All settings; what is `None` was not written anywhere.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ pub struct ListenSettings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Where health and metrics are served, in plaintext: not for the Internet [default: 127.0.0.1:8081]
+    /// Where health and metrics are served, in plaintext unless tls.admin says otherwise: not for the Internet [default: 127.0.0.1:8081]
     #[arg(id = "listen-admin", long = "listen-admin", env = "SEALPOST_LISTEN_ADMIN", value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<String>,
@@ -222,14 +222,53 @@ pub struct TlsSettings {
     #[arg(id = "tls-mode", long = "tls-mode", env = "SEALPOST_TLS_MODE", value_enum, value_name = "MODE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<TlsMode>,
-    /// The certificate chain, a PEM file
-    #[arg(id = "tls-certificate", long = "tls-certificate", env = "SEALPOST_TLS_CERTIFICATE", value_name = "FILE")]
+    /// Certificate chains, PEM files; the first is for clients that ask for a name that none is for
+    #[arg(
+        id = "tls-certificate",
+        long = "tls-certificate",
+        env = "SEALPOST_TLS_CERTIFICATE",
+        value_name = "FILE",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "one_or_more")]
+    pub certificate: Option<Vec<PathBuf>>,
+    /// The certificates' private keys, PEM files, in the same order
+    #[arg(id = "tls-key", long = "tls-key", env = "SEALPOST_TLS_KEY", value_name = "FILE", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "one_or_more")]
+    pub key: Option<Vec<PathBuf>>,
+    /// The oldest TLS that clients may speak [default: 1.3]
+    #[arg(
+        id = "tls-min-version",
+        long = "tls-min-version",
+        env = "SEALPOST_TLS_MIN_VERSION",
+        value_enum,
+        value_name = "VERSION"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<PathBuf>,
-    /// The certificate's private key, a PEM file
-    #[arg(id = "tls-key", long = "tls-key", env = "SEALPOST_TLS_KEY", value_name = "FILE")]
+    pub min_version: Option<TlsVersion>,
+    /// A file with the keys of session tickets, which relays share so that a session of one is resumed at another; the
+    /// first key seals [default: keys of this process]
+    #[arg(
+        id = "tls-ticket-keys-file",
+        long = "tls-ticket-keys-file",
+        env = "SEALPOST_TLS_TICKET_KEYS_FILE",
+        value_name = "FILE"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<PathBuf>,
+    pub ticket_keys_file: Option<PathBuf>,
+    /// What protects listen.admin [default: off]
+    #[arg(id = "tls-admin", long = "tls-admin", env = "SEALPOST_TLS_ADMIN", value_enum, value_name = "MODE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<AdminTlsMode>,
+    /// The authority of the certificates that clients of listen.admin need, a PEM file
+    #[arg(
+        id = "tls-admin-client-ca",
+        long = "tls-admin-client-ca",
+        env = "SEALPOST_TLS_ADMIN_CLIENT_CA",
+        value_name = "FILE"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_client_ca: Option<PathBuf>,
     /// Where a development certificate is kept [default: sealpost-data/tls]
     #[arg(id = "tls-directory", long = "tls-directory", env = "SEALPOST_TLS_DIRECTORY", value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -246,6 +285,45 @@ pub enum TlsMode {
     Development,
     /// Nothing: a proxy or a mesh in front does it.
     Plaintext,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// For clients that know nothing newer.
+    #[value(name = "1.2")]
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// With nothing left of what was weak.
+    #[value(name = "1.3")]
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+/// What protects the admin listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdminTlsMode {
+    /// Nothing.
+    Off,
+    /// TLS with the relay's certificates.
+    Server,
+    /// The same, and clients need a certificate of tls.admin_client_ca.
+    Mutual,
+}
+
+/// A list may be written as the one thing that it holds.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PathBuf>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a path, or a list of paths")]
+    enum Paths {
+        One(PathBuf),
+        More(Vec<PathBuf>),
+    }
+    Ok(Some(match Paths::deserialize(deserializer)? {
+        Paths::One(path) => vec![path],
+        Paths::More(paths) => paths,
+    }))
 }
 
 /// Which pages may call, in browsers.

@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use accept::{Listening, listen};
 pub use certificate::{DevelopmentCertificate, development_certificate};
 pub use guard::Refuse;
-pub use tls::{Security, TlsError};
+pub use tls::{AdminTls, CertificateFiles, Reloader, Security, Tls, TlsConfig, TlsError};
 
 /// What one listener grants its peers.
 #[derive(Debug, Clone)]

@@ -26,6 +26,12 @@ pub struct Metrics {
     pub greetings: Greetings,
     /// Failed calls, by reason.
     pub failures: Failures,
+    /// Changed files of certificates, by outcome.
+    pub certificate_reloads: Reloads,
+    /// Full days until the first certificate ends.
+    pub certificate_days_left: Figure,
+    /// Changed files of ticket keys, by outcome.
+    pub ticket_key_reloads: Reloads,
     registry: Registry,
 }
 
@@ -36,6 +42,10 @@ pub struct Counter(PrometheusCounter);
 /// A number of things that there are.
 #[derive(Debug, Clone, Default)]
 pub struct Gauge(PrometheusGauge);
+
+/// A number that is not there until it is known.
+#[derive(Debug, Clone, Default)]
+pub struct Figure(Family<[(&'static str, &'static str); 0], PrometheusGauge>);
 
 /// What became of a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -50,6 +60,15 @@ pub enum Outcome {
     Full,
     /// The store failed.
     Unavailable,
+}
+
+/// What became of a file that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Reload {
+    /// It is in use.
+    Loaded,
+    /// It cannot be used: what was in use before still is.
+    Refused,
 }
 
 /// A procedure of the contract.
@@ -95,6 +114,13 @@ pub struct Sends {
     unavailable: PrometheusCounter,
 }
 
+/// A handle for each [`Reload`], so that both are there from the start.
+#[derive(Debug)]
+pub struct Reloads {
+    loaded: PrometheusCounter,
+    refused: PrometheusCounter,
+}
+
 /// Failures by procedure and reason.
 #[derive(Debug, Clone, Default)]
 pub struct Failures(Family<FailureLabels, PrometheusCounter>);
@@ -107,6 +133,11 @@ struct SendLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct GreetingLabels {
     outcome: Greeting,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    outcome: Reload,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -128,6 +159,9 @@ impl Metrics {
         let connections = Gauge::default();
         let failures = Failures::default();
         let greetings = Greetings::default();
+        let certificate_reloads: Family<ReloadLabels, PrometheusCounter> = Family::default();
+        let certificate_days_left = Figure::default();
+        let ticket_key_reloads: Family<ReloadLabels, PrometheusCounter> = Family::default();
         registry.register("sends", "Envelopes that senders asked to be queued", sends.clone());
         registry.register("deliveries", "Envelopes sent to owners", delivered.0.clone());
         registry.register("acknowledgements", "Envelopes that owners acknowledged", acknowledged.0.clone());
@@ -135,6 +169,21 @@ impl Metrics {
         registry.register("connections_open", "Client connections that are open", connections.0.clone());
         registry.register("handshakes", "Client connections by how they began", greetings.0.clone());
         registry.register("failures", "Failed calls by procedure and reason", failures.0.clone());
+        registry.register(
+            "certificate_reloads",
+            "Files of certificates that changed, by outcome",
+            certificate_reloads.clone(),
+        );
+        registry.register(
+            "certificate_days_left",
+            "Full days until the first of the relay's certificates ends",
+            certificate_days_left.0.clone(),
+        );
+        registry.register(
+            "ticket_key_reloads",
+            "Files of ticket keys that changed, by outcome",
+            ticket_key_reloads.clone(),
+        );
         let of = |outcome| sends.get_or_create_owned(&SendLabels { outcome });
         Self {
             sends: Sends {
@@ -150,6 +199,9 @@ impl Metrics {
             connections,
             greetings,
             failures,
+            certificate_reloads: Reloads::of(&certificate_reloads),
+            certificate_days_left,
+            ticket_key_reloads: Reloads::of(&ticket_key_reloads),
             registry: all,
         }
     }
@@ -188,6 +240,13 @@ impl Gauge {
     }
 }
 
+impl Figure {
+    /// It is known.
+    pub fn set(&self, figure: i64) {
+        self.0.get_or_create(&[]).set(figure);
+    }
+}
+
 impl Sends {
     /// Counts one.
     pub fn count(&self, outcome: Outcome) {
@@ -206,6 +265,22 @@ impl Greetings {
     /// Counts one.
     pub fn count(&self, outcome: Greeting) {
         self.0.get_or_create(&GreetingLabels { outcome }).inc();
+    }
+}
+
+impl Reloads {
+    fn of(family: &Family<ReloadLabels, PrometheusCounter>) -> Self {
+        let of = |outcome| family.get_or_create_owned(&ReloadLabels { outcome });
+        Self { loaded: of(Reload::Loaded), refused: of(Reload::Refused) }
+    }
+
+    /// Counts one.
+    pub fn count(&self, outcome: Reload) {
+        match outcome {
+            Reload::Loaded => &self.loaded,
+            Reload::Refused => &self.refused,
+        }
+        .inc();
     }
 }
 

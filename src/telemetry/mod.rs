@@ -7,5 +7,5 @@ mod process;
 mod rarely;
 
 pub use logs::{LogConfig, LogFormat, Telemetry, TelemetryError};
-pub use metrics::{Greeting, Metrics, Outcome, Procedure};
+pub use metrics::{Greeting, Metrics, Outcome, Procedure, Reload, Reloads};
 pub use rarely::Rarely;

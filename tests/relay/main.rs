@@ -35,6 +35,7 @@ mod sending;
 mod several_mailboxes;
 mod starting;
 mod store_faults;
+mod tls;
 mod topologies;
 mod transport;
 

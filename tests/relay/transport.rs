@@ -1,43 +1,10 @@
-//! TLS, reflection and metrics.
+//! Metrics and reflection.
 
-use std::sync::Arc;
-
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, NamedGroup, RootCertStore};
-use sealpost::config::TlsMode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use crate::cluster::Cluster;
 use crate::owner::Owner;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tls_is_1_3_with_a_post_quantum_key_exchange_and_http_2() {
-    let directory = tempfile::TempDir::new().unwrap();
-    let cluster = Cluster::embedded_with(|settings| {
-        settings.tls.mode = Some(TlsMode::Development);
-        settings.tls.directory = Some(directory.path().to_owned());
-    })
-    .await;
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(directory.path().join("ca.pem")).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let socket = TcpStream::connect(cluster.address(0)).await.unwrap();
-    let name = ServerName::try_from("relay.test").unwrap();
-    let tls = TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("the certificate is good");
-    let (_, session) = tls.get_ref();
-    assert_eq!(session.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
-    assert_eq!(session.negotiated_key_exchange_group().map(|group| group.name()), Some(NamedGroup::X25519MLKEM768));
-    assert_eq!(session.alpn_protocol(), Some(b"h2".as_slice()));
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_are_served_apart_from_clients() {
@@ -54,12 +21,14 @@ async fn metrics_are_served_apart_from_clients() {
     for line in [
         "sealpost_sends_total{outcome=\"Accepted\"} 1",
         "sealpost_sends_total{outcome=\"Refused\"} 1",
+        "sealpost_certificate_reloads_total{outcome=\"Refused\"} 0",
         "\nprocess_cpu_seconds_total ",
         "\nprocess_resident_memory_bytes ",
         "# EOF",
     ] {
         assert!(text.contains(line), "{line} is missing from {text}");
     }
+    assert!(!text.contains("\nsealpost_certificate_days_left{"), "there is no certificate: {text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,71 @@
+//! The task that looks whether the files of TLS have changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::server::danger::ClientCertVerifier;
+use tracing::{info, warn};
+
+use super::TlsError;
+use super::certificates::Certificates;
+use super::source::Source;
+use super::tickets::TicketKeys;
+use crate::clock::Clock;
+use crate::telemetry::{Metrics, Reload, Reloads};
+
+/// The files are read this often.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Reads the files of TLS again and again. Handshakes that begin after a change use what is new; connections that there
+/// are stay as they are.
+pub struct Reloader {
+    pub(super) certificates: Source<Certificates>,
+    pub(super) ticket_keys: Option<Source<TicketKeys>>,
+    pub(super) authority: Option<Source<Arc<dyn ClientCertVerifier>>>,
+    pub(super) clock: Clock,
+}
+
+impl Reloader {
+    /// Runs until it is dropped.
+    pub async fn run(mut self, metrics: Arc<Metrics>) {
+        loop {
+            // Files may be on a disk that does not answer.
+            let (reloader, metrics_there) = (self, metrics.clone());
+            let looked = tokio::task::spawn_blocking(move || {
+                let mut reloader = reloader;
+                reloader.look(&metrics_there);
+                reloader
+            });
+            // It fails only where the runtime ends.
+            let Ok(reloader) = looked.await else { return };
+            self = reloader;
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    fn look(&mut self, metrics: &Metrics) {
+        tell("certificates", self.certificates.look(), &metrics.certificate_reloads);
+        let days = self.certificates.current().load().days_left(self.clock.now());
+        metrics.certificate_days_left.set(days);
+        if let Some(authority) = &mut self.authority {
+            tell("authorities of clients", authority.look(), &metrics.certificate_reloads);
+        }
+        if let Some(keys) = &mut self.ticket_keys {
+            tell("ticket keys", keys.look(), &metrics.ticket_key_reloads);
+        }
+    }
+}
+
+fn tell(what: &'static str, outcome: Option<Result<(), TlsError>>, reloads: &Reloads) {
+    match outcome {
+        None => {}
+        Some(Ok(())) => {
+            reloads.count(Reload::Loaded);
+            info!(what, "new files of TLS are in use");
+        }
+        Some(Err(error)) => {
+            reloads.count(Reload::Refused);
+            warn!(what, %error, "new files of TLS cannot be used; what was in use stays");
+        }
+    }
+}
