@@ -3,6 +3,7 @@
 mod admin;
 mod authority;
 mod certificates;
+mod openssl;
 mod refused;
 mod tickets;
 mod versions;
