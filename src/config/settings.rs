@@ -95,7 +95,7 @@ pub struct ListenSettings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<usize>,
-    /// Client connections at once from one IPv4 address or IPv6 /64; 0: any number [default: 1000]
+    /// Client connections at once from one IPv4 address or IPv6 /64; 0: any number [default: 10000]
     #[arg(
         id = "listen-max-connections-per-peer",
         long = "listen-max-connections-per-peer",

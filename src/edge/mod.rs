@@ -65,7 +65,7 @@ impl Default for EdgeConfig {
     fn default() -> Self {
         Self {
             max_connections: 100_000,
-            max_connections_per_peer: NonZeroUsize::new(1000),
+            max_connections_per_peer: NonZeroUsize::new(10_000),
             proxy_protocol: false,
             max_handshakes: 4096,
             handshake_timeout: Duration::from_secs(10),

@@ -152,6 +152,10 @@ pub(super) fn found(report: &mut Report, board: &Board) {
         verdict.passed = false;
         verdict.problems.push(format!("{} messages {what}", grouped(*count)));
     }
+    if counts.accepted == 0 && !errors.is_empty() {
+        verdict.passed = false;
+        verdict.problems.push("no message was accepted; the failures on the way say why".to_owned());
+    }
     if counts.refused + counts.unknown > 0 {
         let text = format!(
             "{} messages were refused, and of {} nobody knows",
@@ -241,3 +245,19 @@ pub(super) fn ratios(report: &mut Report) {
 
 /// As the report calls us among peers.
 pub(super) const OURS: &str = "Sealpost";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_in_which_nothing_got_through_has_not_passed() {
+        let (mut reached, mut unreached) = (Report::default(), Report::default());
+        let board = Board::new(1, None);
+        found(&mut reached, &board);
+        assert!(reached.verdict.is_some_and(|verdict| verdict.passed), "there was nothing to send");
+        board.error("unreachable");
+        found(&mut unreached, &board);
+        assert!(unreached.verdict.is_some_and(|verdict| !verdict.passed));
+    }
+}
