@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use super::breaker::pause;
 use super::node::{self, NodeId, Shared, refusal, server_error};
+use super::wake_path::Watched;
 use super::wire::{DialError, Endpoint, Fault, Hear, Link};
 use super::{events, keys};
 use crate::store::{Event, StoreError, Wakes};
@@ -83,7 +84,9 @@ impl Listener {
         let (orders, inbox) = mpsc::unbounded_channel();
         let (lost, losses) = mpsc::unbounded_channel();
         let ear = Arc::new(Ear {
+            id,
             wakes: shared.wakes.clone(),
+            watched: shared.watched.clone(),
             reader: Mutex::new(events::Reader::new(events::tag(&run))),
             canary: canary.clone(),
             asked: Mutex::default(),
@@ -120,7 +123,9 @@ impl Listener {
 
 /// What hears the connection.
 struct Ear {
+    id: NodeId,
     wakes: Arc<dyn Wakes>,
+    watched: Arc<Watched>,
     reader: Mutex<events::Reader>,
     canary: Arc<Canary>,
     /// Mailboxes whose subscription was asked to end, in order.
@@ -136,12 +141,19 @@ enum Lost {
     Canary,
 }
 
+impl Ear {
+    /// Tells of a mailbox, if it is (still) this node's.
+    fn tell(&self, address: &Address, event: Event) {
+        self.watched.while_at(address, self.id, || self.wakes.wake(address, event));
+    }
+}
+
 impl Hear for Ear {
     fn published(&self, channel: &[u8], payload: &[u8]) {
         if let Some(address) = keys::address_of_channel(channel) {
             let event = self.reader.lock().hear(address, payload);
             if let Some(event) = event {
-                self.wakes.wake(&address, event);
+                self.tell(&address, event);
             }
         } else if let Ok(number) = payload.try_into().map(u64::from_be_bytes)
             && channel == self.canary.channel.lock().as_bytes()
@@ -262,7 +274,7 @@ impl Task {
         for order in orders.iter() {
             match order {
                 // Nothing that is heard is to be trusted before the stream has read again.
-                Order::Subscribe(address, Then::Missed) => self.shared.wakes.wake(address, Event::Interrupted),
+                Order::Subscribe(address, Then::Missed) => self.ear.tell(address, Event::Interrupted),
                 Order::Subscribe(_, Then::Answer(_)) => {}
                 Order::Unsubscribe(address) => self.ear.asked.lock().push_back(*address),
             }
@@ -292,7 +304,7 @@ impl Task {
                     // Who gave up waiting takes the watch back by itself.
                     let _ = done.send(refused.map_or(Ok(()), Err));
                 }
-                (Order::Subscribe(address, Then::Missed), None) => self.shared.wakes.wake(&address, Event::Missed),
+                (Order::Subscribe(address, Then::Missed), None) => self.ear.tell(&address, Event::Missed),
                 (Order::Subscribe(address, Then::Missed), Some(_)) => self.lost.push(Lost::Mailbox(address)),
                 // Refused, perhaps: then its slot has moved, and it has ended all the same.
                 (Order::Unsubscribe(address), _) => self.ear.asked.lock().retain(|asked| *asked != address),
@@ -328,7 +340,7 @@ impl Task {
     /// Subscribes to mailboxes whose streams must read again then.
     async fn resubscribe(&mut self, link: &Link, addresses: &[Address]) -> Result<(), Fault> {
         for address in addresses {
-            self.shared.wakes.wake(address, Event::Interrupted);
+            self.ear.tell(address, Event::Interrupted);
         }
         let answers = link.call(addresses.len() * SIZE, |out| {
             for address in addresses {
@@ -337,7 +349,7 @@ impl Task {
         });
         for (address, answer) in addresses.iter().zip(answers.await?) {
             match server_error(&answer) {
-                None => self.shared.wakes.wake(address, Event::Missed),
+                None => self.ear.tell(address, Event::Missed),
                 Some(_) => self.lost.push(Lost::Mailbox(*address)),
             }
         }

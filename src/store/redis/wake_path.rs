@@ -63,7 +63,11 @@ impl Watched {
             let watch = watched.entry(address).or_insert(Watch { count: 0, node: None });
             watch.count += 1;
             let node = node?;
-            watch.node = Some(node.id);
+            let before = watch.node.replace(node.id);
+            if watch.count > 1 && before != Some(node.id) {
+                // It has moved, and who watches already is told here and not by `rebalance`.
+                node.listener.order(Order::Subscribe(address, Then::Missed));
+            }
             node.listener.order(Order::Subscribe(address, Then::Answer(done)));
             Some(())
         });
@@ -92,8 +96,15 @@ impl Watched {
 
     /// Whether a mailbox is assigned to this node.
     pub(super) fn is_at(&self, address: &Address, node: NodeId) -> bool {
-        self.with(address, |watched| watched.get(address).is_some_and(|watch| watch.node == Some(node)))
-            .unwrap_or(false)
+        self.while_at(address, node, || ()).is_some()
+    }
+
+    /// Does something if a mailbox is assigned to this node; it is not assigned to another meanwhile.
+    ///
+    /// All that a node says of a mailbox comes through here. One that was replaced and has not noticed yet (it was
+    /// silent for a while) does what still waited for it, and its numbers mean other envelopes by now.
+    pub(super) fn while_at<T>(&self, address: &Address, node: NodeId, work: impl FnOnce() -> T) -> Option<T> {
+        self.with(address, |watched| watched.get(address).filter(|watch| watch.node == Some(node)).map(|_| work()))?
     }
 
     /// All that are assigned to this node.
