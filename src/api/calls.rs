@@ -9,9 +9,10 @@ use std::time::Duration;
 use http::{Request, Response};
 use sealpost_proto::status::Failure;
 use tokio::sync::Semaphore;
+use tonic::body::Body;
 use tower::Service;
 
-use super::{failure, typed};
+use super::{body, failure, typed};
 
 /// A service that answers no more calls at once than it may, each in time, and says of every failure why.
 ///
@@ -30,15 +31,14 @@ impl<S> Calls<S> {
     }
 }
 
-impl<S, B, R> Service<Request<B>> for Calls<S>
+impl<S, B> Service<Request<B>> for Calls<S>
 where
-    S: Service<Request<B>, Response = Response<R>, Error = Infallible>,
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
-    R: Default,
 {
-    type Response = Response<R>;
+    type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.service.poll_ready(context)
@@ -58,6 +58,7 @@ where
             };
             let mut response = response?;
             typed::give_reason(&mut response, compressed);
+            body::unpack(&mut response);
             Ok(response)
         })
     }

@@ -1,9 +1,7 @@
 //! `MailboxService`: for a mailbox's owner.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::Stream;
 use sealpost_core::Operation;
 use sealpost_proto::Reason;
 use sealpost_proto::status::Failure;
@@ -12,7 +10,7 @@ use sealpost_proto::v1::mailbox_service_server::MailboxService;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::proofs::Proofs;
-use super::{ApiConfig, failure, parse, receive};
+use super::{ApiConfig, body, failure, parse, receive};
 use crate::clock::Clock;
 use crate::delivery::Services;
 use crate::store::{
@@ -112,10 +110,20 @@ impl Mailboxes {
     }
 
     fn answer<T>(&self, procedure: Procedure, outcome: Result<T, Failure>) -> Result<Response<T>, Status> {
-        outcome.map(Response::new).map_err(|failure| {
-            self.services.metrics.failures.count(procedure, failure.reason.name());
-            failure.into_status()
-        })
+        outcome.map(Response::new).map_err(|failure| self.failed(procedure, failure))
+    }
+
+    fn stream(
+        &self,
+        procedure: Procedure,
+        outcome: Result<receive::Responses, Failure>,
+    ) -> Result<Response<body::Nothing<v1::ReceiveResponse>>, Status> {
+        outcome.map(body::answer).map_err(|failure| self.failed(procedure, failure))
+    }
+
+    fn failed(&self, procedure: Procedure, failure: Failure) -> Status {
+        self.services.metrics.failures.count(procedure, failure.reason.name());
+        failure.into_status()
     }
 }
 
@@ -153,7 +161,7 @@ impl MailboxService for Mailboxes {
         self.answer(Procedure::DescribeMailbox, self.describe(request.into_inner()).await)
     }
 
-    type ReceiveStream = Pin<Box<dyn Stream<Item = Result<v1::ReceiveResponse, Status>> + Send>>;
+    type ReceiveStream = body::Nothing<v1::ReceiveResponse>;
 
     async fn receive(
         &self,
@@ -161,7 +169,7 @@ impl MailboxService for Mailboxes {
     ) -> Result<Response<Self::ReceiveStream>, Status> {
         let requests = request.into_inner();
         let stream = receive::receive(&self.config, &self.services, &self.proofs, requests).await;
-        self.answer(Procedure::Receive, stream)
+        self.stream(Procedure::Receive, stream)
     }
 
     type SubscribeStream = Self::ReceiveStream;
@@ -171,7 +179,7 @@ impl MailboxService for Mailboxes {
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let stream = receive::subscribe(&self.config, &self.services, &self.proofs, request.into_inner()).await;
-        self.answer(Procedure::Subscribe, stream)
+        self.stream(Procedure::Subscribe, stream)
     }
 
     #[tracing::instrument(name = "Acknowledge", level = "info", skip_all)]

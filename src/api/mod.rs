@@ -5,6 +5,7 @@
 
 mod admission;
 mod anonymous;
+mod body;
 mod calls;
 mod config;
 mod delivery_service;

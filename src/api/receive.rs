@@ -12,6 +12,7 @@ use sealpost_proto::v1::receive_request::Kind as Asked;
 use sealpost_proto::v1::receive_response::Kind as Said;
 use tonic::{Status, Streaming};
 
+use super::body::Messages;
 use super::proofs::Proofs;
 use super::send_stream::millis;
 use super::{ApiConfig, failure, parse};
@@ -19,7 +20,7 @@ use crate::delivery::{Feed, FeedError, Input, Output, Services};
 use crate::telemetry::{Metrics, Procedure};
 
 /// What the relay says on a stream.
-pub(super) type Responses = Pin<Box<dyn Stream<Item = Result<v1::ReceiveResponse, Status>> + Send>>;
+pub(super) type Responses = Messages<v1::ReceiveResponse>;
 
 type Inputs = Pin<Box<dyn Stream<Item = Result<Input, Failure>> + Send>>;
 
@@ -74,7 +75,7 @@ async fn respond(
     let ping_interval_ms = millis(services.config.ping_interval);
     let metrics = services.metrics.clone();
     let responding = Responding { feed, ping_interval_ms, metrics, procedure, last: None, done: false };
-    Ok(Box::pin(stream::unfold(responding, |mut it| async move { it.next().await.map(|said| (said, it)) })))
+    Ok(Messages::new(stream::unfold(responding, |mut it| async move { it.next().await.map(|said| (said, it)) })))
 }
 
 struct Responding {

@@ -39,6 +39,9 @@ pub(super) struct Mailbox {
     pub(super) failures: u32,
 }
 
+/// Places for outstanding envelopes that a mailbox keeps although it has none.
+const KEPT: usize = 16;
+
 /// What to do with an envelope that was heard of.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pushed {
@@ -166,6 +169,10 @@ impl Mailbox {
                 credit.give_one(size);
                 entries.push((sequence, size));
             }
+        }
+        if self.outstanding.is_empty() && self.outstanding.capacity() > KEPT {
+            // After a burst, an idle owner keeps little.
+            self.outstanding = VecDeque::new();
         }
         Ok(credit)
     }
