@@ -151,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_ready_together_leaves_together_and_then_the_status() {
         let ready = stream::iter([caught_up(1), caught_up(300), Err(Status::internal("no more"))]);
-        let mut body = Messages::new(ready.chain(stream::repeat_with(|| unreachable!("the stream has ended"))));
+        let mut body = Messages::new(ready.chain(stream::repeat_with(|| panic!("the stream has ended"))));
         let data = data(&mut body).await;
         assert_eq!(&data[..], [0, 0, 0, 0, 2, 8, 1, 0, 0, 0, 0, 3, 8, 172, 2]);
         let status = status(&mut body).await;
