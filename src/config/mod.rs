@@ -1,6 +1,7 @@
 //! The relay's configuration: gathered from file, environment and flags, and checked whole before anything starts.
 
 mod check;
+mod fault;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod settings;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use fault::Fault;
 pub use settings::*;
 
 use crate::api::{ApiConfig, Origin};
@@ -108,12 +110,12 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// It is no TOML, or holds a setting that there is not.
-    #[error("the configuration file {} is wrong: {error}", path.display())]
+    #[error("the configuration file {} is wrong: {fault}", path.display())]
     Malformed {
         /// Which.
         path: PathBuf,
         /// Where and why.
-        error: Box<toml::de::Error>,
+        fault: Fault,
     },
     /// A setting, of the file or beside it, has a value that is no TOML: a number from 2^63, or a path that is no UTF-8.
     #[error("a setting has a value that no configuration file can hold: {0}")]
@@ -149,7 +151,7 @@ impl Config {
 fn read(path: &Path) -> Result<Settings, ConfigError> {
     let text =
         std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-    toml::from_str(&text).map_err(|error| malformed(path, error))
+    toml::from_str(&text).map_err(|error| malformed(path, &error, &text))
 }
 
 /// Both are tables of what was written, so the one can be laid over the other without naming each setting again.
@@ -162,11 +164,11 @@ fn overlay(below: &Settings, above: &Settings, path: &Path) -> Result<Settings, 
             (_, values) => drop(merged.insert(section, values)),
         }
     }
-    merged.try_into().map_err(|error| malformed(path, error))
+    merged.try_into().map_err(|error| malformed(path, &error, ""))
 }
 
-fn malformed(path: &Path, error: toml::de::Error) -> ConfigError {
-    ConfigError::Malformed { path: path.to_owned(), error: Box::new(error) }
+fn malformed(path: &Path, error: &toml::de::Error, text: &str) -> ConfigError {
+    ConfigError::Malformed { path: path.to_owned(), fault: Fault::new(error, text) }
 }
 
 fn list(problems: &[Problem]) -> String {
