@@ -359,6 +359,9 @@ impl Checker {
         let password = store.password_file.and_then(|path| self.file("store.password_file", &path));
         let sentinel_password =
             store.sentinel_password_file.and_then(|path| self.file("store.sentinel_password_file", &path));
+        if store.sentinel_user.is_some() && sentinel_password.is_none() {
+            self.problem("store.sentinel_user", "needs that user's password: store.sentinel_password_file");
+        }
         let ca_pem = store.ca.and_then(|path| self.file("store.ca", &path)).map(String::into_bytes);
         let url = RedisUrl::parse(&url).and_then(|url| match password {
             Some(password) => url.with_password(password.trim_end()),
@@ -371,6 +374,7 @@ impl Checker {
             }
             Ok(url) => Some(StoreConfig::Redis(Box::new(RedisOptions {
                 ca_pem,
+                sentinel_user: store.sentinel_user,
                 sentinel_password: sentinel_password.map(|password| password.trim_end().to_owned()),
                 limits,
                 only_warn: store.durability_check == Some(DurabilityCheck::Warn),

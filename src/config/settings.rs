@@ -384,6 +384,15 @@ pub struct StoreSettings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
+    /// The user of the Sentinels as whom the relay asks them [default: default]
+    #[arg(
+        id = "store-sentinel-user",
+        long = "store-sentinel-user",
+        env = "SEALPOST_STORE_SENTINEL_USER",
+        value_name = "USER"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentinel_user: Option<String>,
     /// A file with the Sentinels' password, if they have one
     #[arg(
         id = "store-sentinel-password-file",

@@ -74,7 +74,7 @@ impl RedisStore {
         let RedisOptions { url, limits, timeout, .. } = options;
         let ca = options.ca_pem.as_deref();
         let dialer = || Dialer::new(url.tls, ca, timeout).map_err(|_| ConnectError::BadCa);
-        let sentinels = dialer()?.with_login(None, options.sentinel_password.as_deref(), 0);
+        let sentinels = dialer()?.with_login(options.sentinel_user.as_deref(), options.sentinel_password.as_deref(), 0);
         let nudge = Nudge::default();
         let shared = Arc::new(Shared {
             dialer: dialer()?

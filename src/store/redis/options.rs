@@ -12,6 +12,8 @@ pub struct RedisOptions {
     pub url: RedisUrl,
     /// A certificate authority (PEM) to trust in place of the system's, for TLS.
     pub ca_pem: Option<Vec<u8>>,
+    /// The user of the Sentinels as whom they are asked; `None`: `default`.
+    pub sentinel_user: Option<String>,
     /// The password of the Sentinels, if they have one.
     pub sentinel_password: Option<String>,
     /// What a mailbox may hold.
@@ -32,6 +34,7 @@ impl RedisOptions {
         Self {
             url,
             ca_pem: None,
+            sentinel_user: None,
             sentinel_password: None,
             limits: QueueLimits::default(),
             durability: Durability::Memory,

@@ -63,8 +63,11 @@ pub enum ConnectError {
         "the Sentinels know no service of the name in store.url; it is what stands in their `sentinel monitor` line"
     )]
     UnknownService,
-    /// Sentinels want a password.
-    #[error("the Sentinels refuse the relay; set store.sentinel_password_file to a file with their password")]
+    /// Sentinels want a password, or permit the user too little.
+    #[error(
+        "the Sentinels refuse the relay; set store.sentinel_password_file to a file with their password, and \
+         store.sentinel_user, unless it is the user default's"
+    )]
     SentinelRefuses,
     /// It is a replica.
     #[error(

@@ -73,3 +73,32 @@ async fn sentinels_have_a_password_of_their_own() {
     let relay = start(&redis.url(), both).await.expect("both passwords are right");
     relay.store().check().await.expect("the primary is reached");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_know_a_user_who_may_only_ask_them_for_the_primary() {
+    let redis = RedisSentinel::spawn(RedisSettings::default()).await;
+    for index in 0..3 {
+        let user = "ACL SETUSER relay on >watchword resetchannels -@all +hello +auth +sentinel|master";
+        let sentinel = redis.sentinel(index);
+        sentinel.command(&user.split(' ').collect::<Vec<_>>()).await.unwrap();
+        // The Sentinels among themselves go on as they are, but nobody else gets in so.
+        let default = "ACL SETUSER default -sentinel|master";
+        sentinel.command(&default.split(' ').collect::<Vec<_>>()).await.unwrap();
+    }
+    let directory = tempfile::TempDir::new().unwrap();
+    let file = directory.path().join("password");
+    std::fs::write(&file, "watchword\n").unwrap();
+    let as_user = |user: Option<&str>| {
+        let (user, file) = (user.map(str::to_owned), file.clone());
+        move |settings: &mut Settings| {
+            settings.store.durability = Some(DurabilitySetting::Replicas(2));
+            settings.store.sentinel_user = user;
+            settings.store.sentinel_password_file = Some(file);
+        }
+    };
+    let words = ["store.sentinel_user", "store.sentinel_password_file"];
+    refuses(&redis.url(), as_user(None), &words).await;
+    refuses(&redis.url(), as_user(Some("nobody")), &words).await;
+    let relay = start(&redis.url(), as_user(Some("relay"))).await.expect("the user may ask for the primary");
+    relay.store().check().await.expect("the primary is reached");
+}
