@@ -73,7 +73,7 @@ where
                 } => accepted,
                 () = stopped.cancelled() => return,
             };
-            let seat = connections.handshakes.begin();
+            let seat = connections.handshakes.begin(&stopped);
             let (connections, service, aborted) = (connections.clone(), service.clone(), aborted.clone());
             tasks.spawn(async move {
                 tokio::select! {
@@ -93,7 +93,7 @@ impl Listening {
         self.address
     }
 
-    /// Accepts no more, and tells every connection to finish (GOAWAY).
+    /// Accepts no more, ends handshakes that are under way, and tells every connection to finish (GOAWAY).
     pub fn stop(&self) {
         self.stop.cancel();
         self.connections.close();

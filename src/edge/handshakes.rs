@@ -72,9 +72,10 @@ impl Handshakes {
         }
     }
 
-    /// One begins.
-    pub(super) fn begin(self: &Arc<Self>) -> Seat {
-        let gives_way = CancellationToken::new();
+    /// One begins. It ends, finished or not, when the listener stops: a connection that comes of it would get no answer
+    /// any more, and a peer that is silent would hold up everybody who waits for the last one.
+    pub(super) fn begin(self: &Arc<Self>, stop: &CancellationToken) -> Seat {
+        let gives_way = stop.child_token();
         let mut pending = self.pending.lock();
         let number = pending.next;
         pending.next += 1;
@@ -84,7 +85,7 @@ impl Handshakes {
 }
 
 impl Seat {
-    /// Waits until it must give way to another.
+    /// Waits until it must give way to another, or the listener stops.
     pub(super) async fn gives_way(&self) {
         self.gives_way.cancelled().await;
     }
@@ -111,9 +112,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn there_is_room_until_there_are_as_many_as_may_be() {
         let handshakes = Arc::new(Handshakes::new(2));
-        let _first = handshakes.begin();
+        let stop = CancellationToken::new();
+        let _first = handshakes.begin(&stop);
         assert!(is_immediate(handshakes.room()).await);
-        let second = handshakes.begin();
+        let second = handshakes.begin(&stop);
         let waiting = tokio::spawn({
             let handshakes = handshakes.clone();
             async move { is_immediate(handshakes.room()).await }
@@ -128,14 +130,25 @@ mod tests {
     async fn the_oldest_gives_way_when_it_has_had_its_time() {
         let handshakes = Arc::new(Handshakes::new(2));
         let begin = Instant::now();
-        let (first, second) = (handshakes.begin(), handshakes.begin());
+        let stop = CancellationToken::new();
+        let (first, second) = (handshakes.begin(&stop), handshakes.begin(&stop));
         handshakes.room().await;
         assert_eq!(begin.elapsed(), PATIENCE);
         first.gives_way().await;
         assert!(!second.gives_way.is_cancelled());
         // It has left already: when it ends, it makes no further room.
-        let _third = handshakes.begin();
+        let _third = handshakes.begin(&stop);
         drop(first);
         assert_eq!(handshakes.pending.lock().seats.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_give_way_when_the_listener_stops() {
+        let handshakes = Arc::new(Handshakes::new(2));
+        let stop = CancellationToken::new();
+        let pending = handshakes.begin(&stop);
+        stop.cancel();
+        assert!(is_immediate(pending.gives_way()).await);
+        assert!(is_immediate(handshakes.begin(&stop).gives_way()).await, "and who was accepted in the same moment");
     }
 }

@@ -1,9 +1,14 @@
 //! P11: leaving is polite.
 
+use std::time::{Duration, Instant};
+
 use sealpost_proto::Reason;
 use sealpost_proto::status::Failure;
 use sealpost_proto::v1;
 use sealpost_proto::v1::mailbox_service_client::MailboxServiceClient;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,6 +20,11 @@ use crate::operator::{Operator, serving};
 use crate::over_both_stores;
 use crate::owner::Owner;
 use crate::stream::Stream;
+use crate::tls::authority::Authority;
+use crate::tls::{client, connect, counted, with};
+
+/// Longer than any test runs.
+const FOREVER_MS: u64 = 3_600_000;
 
 over_both_stores!(p11_streams_end_with_a_reason_and_a_time_to_come_back, p11_sends_in_flight_are_answered);
 
@@ -83,10 +93,58 @@ async fn p11_a_stream_that_does_not_end_is_cut_at_the_deadline() {
         settings.drain.deadline_ms = Some(500);
     })
     .await;
-    // A connection that says nothing at all.
-    let silent = tokio::net::TcpStream::connect(cluster.address(0)).await.unwrap();
+    let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
+    let stuck = stuck_stream(&cluster, &owner).await;
+    let begin = Instant::now();
     tokio::time::timeout(PATIENCE, cluster.take(0).drain()).await.expect("it leaves all the same");
-    drop(silent);
+    assert!(begin.elapsed() >= Duration::from_millis(500), "nothing held it up");
+    drop(stuck);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_who_says_nothing_does_not_hold_it_up() {
+    let mut cluster = Cluster::embedded_with(|settings| {
+        settings.listen.handshake_timeout_ms = Some(FOREVER_MS);
+        settings.listen.first_request_timeout_ms = Some(FOREVER_MS);
+        settings.drain.deadline_ms = Some(FOREVER_MS);
+    })
+    .await;
+    let mut silent = TcpStream::connect(cluster.address(0)).await.unwrap();
+    tokio::time::timeout(PATIENCE, cluster.take(0).drain()).await.expect("it leaves all the same");
+    silent.read_to_end(&mut Vec::new()).await.expect("it was told that it is over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_a_handshake_that_is_never_finished_does_not_hold_it_up() {
+    let directory = TempDir::new().unwrap();
+    let authority = Authority::new();
+    let mut cluster = Cluster::embedded_with(|settings| {
+        with(&[&authority.issue(directory.path(), &["relay.test"])])(settings);
+        settings.listen.handshake_timeout_ms = Some(FOREVER_MS);
+        settings.drain.deadline_ms = Some(FOREVER_MS);
+    })
+    .await;
+    let silent = TcpStream::connect(cluster.address(0)).await.unwrap();
+    // The head of a TLS record that says hello, and of the hello itself four bytes.
+    let mut begun = TcpStream::connect(cluster.address(0)).await.unwrap();
+    begun.write_all(&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc]).await.unwrap();
+    // Connections are accepted in their order, so those two were when this one is.
+    drop(connect(cluster.address(0), client(&authority)).await.expect("others are served"));
+    tokio::time::timeout(PATIENCE, cluster.take(0).drain()).await.expect("it leaves all the same");
+    drop((silent, begun));
+}
+
+/// A stream whose owner takes nothing, with more to be sent than fits on the way: it cannot end.
+async fn stuck_stream(cluster: &Cluster, owner: &Owner) -> Stream {
+    let mut senders = cluster.senders(0).await;
+    for number in 1..=8 {
+        senders.send(owner.send(number)).await.unwrap();
+    }
+    let endpoint = Endpoint::from_shared(format!("http://{}", cluster.address(0))).unwrap();
+    let channel = endpoint.initial_stream_window_size(1024).connect().await.unwrap();
+    let stream = Stream::open(&mut MailboxServiceClient::new(channel), owner).await;
+    counted(cluster, 0, "sealpost_deliveries_total 8").await;
+    stream
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,8 +161,7 @@ async fn p11_a_stream_has_a_longest_life() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p11_a_relay_that_leaves_is_not_ready_at_once_and_serves_until_that_was_noticed() {
-    let forever = 3_600_000;
-    let mut cluster = Cluster::embedded_with(|settings| settings.drain.notice_ms = Some(forever)).await;
+    let mut cluster = Cluster::embedded_with(|settings| settings.drain.notice_ms = Some(FOREVER_MS)).await;
     let operator = Operator::of(cluster.relay(0).admin_address());
     operator.sees_failing(&[]).await;
     let mut health = operator.health().await;
@@ -144,7 +201,7 @@ async fn p11_streams_end_when_the_notice_is_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p11_who_watches_its_health_does_not_hold_it_up() {
-    let mut cluster = Cluster::embedded_with(|settings| settings.drain.deadline_ms = Some(3_600_000)).await;
+    let mut cluster = Cluster::embedded_with(|settings| settings.drain.deadline_ms = Some(FOREVER_MS)).await;
     let mut health = Operator::of(cluster.relay(0).admin_address()).health().await;
     let changes = health.watch(HealthCheckRequest::default()).await.unwrap();
     tokio::time::timeout(PATIENCE, cluster.take(0).drain()).await.expect("it leaves all the same");

@@ -11,16 +11,16 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, in files.
-pub(super) struct Pair {
+pub(crate) struct Pair {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // Certificates have another name by default, or they would look self-signed.
         params.distinguished_name.push(DnType::CommonName, "Authority");
@@ -29,7 +29,7 @@ impl Authority {
     }
 
     /// A certificate for these names, in files of a directory that is made if it is not there.
-    pub(super) fn issue(&self, directory: &Path, names: &[&str]) -> Pair {
+    pub(crate) fn issue(&self, directory: &Path, names: &[&str]) -> Pair {
         self.issue_with(directory, names, &PKCS_ECDSA_P256_SHA256, |_| {})
     }
 

@@ -1,7 +1,7 @@
 //! TLS of the edge, as clients of several kinds see it.
 
 mod admin;
-mod authority;
+pub(crate) mod authority;
 mod certificates;
 mod openssl;
 mod refused;
@@ -27,7 +27,7 @@ use self::authority::{Authority, Pair};
 use crate::cluster::{Cluster, PATIENCE};
 
 /// Settings with these certificates.
-fn with(pairs: &[&Pair]) -> impl FnOnce(&mut Settings) {
+pub(crate) fn with(pairs: &[&Pair]) -> impl FnOnce(&mut Settings) {
     let certificates = pairs.iter().map(|pair| pair.certificate.clone()).collect();
     let keys = pairs.iter().map(|pair| pair.key.clone()).collect();
     move |settings| {
@@ -38,7 +38,7 @@ fn with(pairs: &[&Pair]) -> impl FnOnce(&mut Settings) {
 }
 
 /// A client that trusts an authority and speaks HTTP/2.
-fn client(authority: &Authority) -> ClientConfig {
+pub(crate) fn client(authority: &Authority) -> ClientConfig {
     client_with(authority, default_provider(), rustls::ALL_VERSIONS)
 }
 
@@ -56,7 +56,7 @@ fn client_with(
     config
 }
 
-async fn connect(address: SocketAddr, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn connect(address: SocketAddr, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
     connect_to("relay.test", address, config).await
 }
 
@@ -85,7 +85,7 @@ async fn shown_to(name: &str, address: SocketAddr, change: impl FnOnce(&mut Clie
 }
 
 /// Waits until a line of the metrics is there.
-async fn counted(cluster: &Cluster, relay: usize, line: &str) {
+pub(crate) async fn counted(cluster: &Cluster, relay: usize, line: &str) {
     eventually(line, PATIENCE, async || {
         cluster.relay(relay).metrics().encode().lines().any(|it| it == line).then_some(())
     })
