@@ -25,6 +25,8 @@ use crate::tls::{client, connect, counted, with};
 
 /// Longer than any test runs.
 const FOREVER_MS: u64 = 3_600_000;
+/// What the last acknowledgements have for themselves after the deadline, at least.
+const FLUSH: Duration = Duration::from_secs(2);
 
 over_both_stores!(p11_streams_end_with_a_reason_and_a_time_to_come_back, p11_sends_in_flight_are_answered);
 
@@ -134,6 +136,41 @@ async fn p11_a_handshake_that_is_never_finished_does_not_hold_it_up() {
     drop((silent, begun));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_it_stays_until_the_last_acknowledgements_are_written() {
+    let mut cluster = Cluster::redis_with(1, |settings| settings.drain.deadline_ms = Some(FOREVER_MS)).await;
+    let (owner, stream) = acknowledged_to_a_silent_redis(&cluster).await;
+    let mut leaving = AbortOnDropHandle::new(tokio::spawn(cluster.take(0).drain()));
+    stream.ends_with(Reason::Draining).await;
+    // Nobody is connected any more.
+    assert!(tokio::time::timeout(FLUSH / 2, &mut leaving).await.is_err(), "it left with acknowledgements unwritten");
+
+    cluster.redis.as_ref().unwrap().resume();
+    tokio::time::timeout(PATIENCE, leaving).await.expect("nothing else holds it up").unwrap();
+    let next = cluster.add().await;
+    let mut stream = Stream::open(&mut cluster.owners(next).await, &owner).await;
+    assert_eq!(stream.until_caught_up().await, [(0, 3, 3)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_acknowledgements_get_their_time_after_a_connection_was_cut() {
+    let deadline = Duration::from_millis(500);
+    let mut cluster = Cluster::redis_with(1, |settings| {
+        settings.drain.spread_ms = Some(10);
+        settings.drain.deadline_ms = Some(500);
+    })
+    .await;
+    let stuck = Owner::with_mailbox(&mut cluster.owners(0).await).await;
+    let stuck = stuck_stream(&cluster, &stuck).await;
+    let (_owner, stream) = acknowledged_to_a_silent_redis(&cluster).await;
+    let begin = Instant::now();
+    let leaving = AbortOnDropHandle::new(tokio::spawn(cluster.take(0).drain()));
+    stream.ends_with(Reason::Draining).await;
+    tokio::time::timeout(PATIENCE, leaving).await.expect("it does not wait for ever").unwrap();
+    assert!(begin.elapsed() >= deadline + FLUSH, "it left after {:?}", begin.elapsed());
+    drop(stuck);
+}
+
 /// A stream whose owner takes nothing, with more to be sent than fits on the way: it cannot end.
 async fn stuck_stream(cluster: &Cluster, owner: &Owner) -> Stream {
     let mut senders = cluster.senders(0).await;
@@ -145,6 +182,22 @@ async fn stuck_stream(cluster: &Cluster, owner: &Owner) -> Stream {
     let stream = Stream::open(&mut MailboxServiceClient::new(channel), owner).await;
     counted(cluster, 0, "sealpost_deliveries_total 8").await;
     stream
+}
+
+/// Two of three envelopes are acknowledged, as the relay knows; but Redis does not hear of it.
+async fn acknowledged_to_a_silent_redis(cluster: &Cluster) -> (Owner, Stream) {
+    let mut owners = cluster.owners(0).await;
+    let owner = Owner::with_mailbox(&mut owners).await;
+    let mut senders = cluster.senders(0).await;
+    for number in 1..=3 {
+        senders.send(owner.send(number)).await.unwrap();
+    }
+    let mut stream = Stream::open(&mut owners, &owner).await;
+    stream.until_caught_up().await;
+    cluster.redis.as_ref().unwrap().pause();
+    stream.acknowledge(2);
+    counted(cluster, 0, "sealpost_acknowledgements_total 2").await;
+    (owner, stream)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
