@@ -1,4 +1,5 @@
-//! What goes for every call: how many at once, how long one may take, and a reason for each failure (P12).
+//! What goes for every call: that it is one of gRPC, how many at once, how long one may take, and a reason for each
+//! failure (P12).
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tower::Service;
 
-use super::{body, failure, typed};
+use super::{body, content_type, failure, typed};
 
 /// A service that answers no more calls at once than it may, each in time, and says of every failure why.
 ///
@@ -45,6 +46,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if !content_type::is_grpc(request.headers()) {
+            return Box::pin(async { Ok(content_type::unsupported()) });
+        }
         let Ok(permit) = self.room.clone().try_acquire_owned() else {
             return Box::pin(async { Ok(refusal(failure::overloaded())) });
         };

@@ -8,6 +8,7 @@ mod anonymous;
 mod body;
 mod calls;
 mod config;
+mod content_type;
 mod delivery_service;
 mod failure;
 #[cfg(feature = "fuzzing")]

@@ -19,7 +19,7 @@ use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, Cors, CorsLayer};
 
-use super::Routes;
+use super::{Routes, content_type};
 
 /// Where a page comes from: `scheme://host` or `scheme://host:port`, exactly as a browser says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,8 +102,7 @@ impl Web {
 
 /// Whether it is native gRPC. No page elsewhere can say so: its browser asks first whether it may, and is told no.
 fn is_native(request: &Request<Incoming>) -> bool {
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
-    request.version() == Version::HTTP_2 && kind.is_some_and(|rest| !rest.starts_with(b"-web"))
+    request.version() == Version::HTTP_2 && content_type::is_grpc(request.headers())
 }
 
 impl Service<Request<Incoming>> for ForBrowsers {

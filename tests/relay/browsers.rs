@@ -197,6 +197,33 @@ async fn native_clients_are_served_beside_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_grpc_gets_an_answer_of_http() {
+    for named in [false, true] {
+        let cluster = Cluster::embedded_with(|settings| {
+            if named {
+                for_browsers(settings);
+            }
+        })
+        .await;
+        let mut owners = cluster.owners(0).await;
+        let owner = Owner::with_mailbox(&mut owners).await;
+        let mut client = browser(&cluster, 0, Version::HTTP_2).await;
+        let others = ["text/plain", "application/json", "application/grpcish", "application/grpc-web+proto"];
+        for kind in others.into_iter().take(if named { 3 } else { 4 }) {
+            let answer = client.call_as(kind, "DeliveryService/Send", &owner.send(1)).await.unwrap();
+            assert_eq!(answer.status, 415, "{kind}");
+            assert!(!answer.headers.contains_key("grpc-status"), "{kind}");
+        }
+        assert_eq!(owner.describe(&mut owners).await.unwrap().last_sequence, 0, "nothing was queued");
+        for (number, kind) in (1..).zip(["application/grpc", "application/grpc+proto"]) {
+            let answer = client.call_as(kind, "DeliveryService/Send", &owner.send(number)).await.unwrap();
+            assert_eq!(answer.status, 200, "{kind}");
+            assert_eq!(owner.describe(&mut owners).await.unwrap().last_sequence, number, "{kind}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_are_served_only_where_an_origin_is_named() {
     let cluster = Cluster::embedded().await;
     let mut page = browser(&cluster, 0, Version::HTTP_11).await;
