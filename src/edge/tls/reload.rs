@@ -13,8 +13,8 @@ use super::tickets::TicketKeys;
 use crate::clock::Clock;
 use crate::telemetry::{Metrics, Reload, Reloads};
 
-/// The files are read this often.
-const EVERY: Duration = Duration::from_secs(1);
+/// The files are read this often: what is new is in use within a second, also where a look met it half written.
+const EVERY: Duration = Duration::from_millis(500);
 
 /// Reads the files of TLS again and again. Handshakes that begin after a change use what is new; connections that there
 /// are stay as they are.
