@@ -137,6 +137,30 @@ fn slow_owners_and_leaving_relays_lose_nothing() {
 }
 
 #[test]
+fn certificates_are_replaced_and_nobody_notices() {
+    // A debug build on a busy machine may take longer than a relay should.
+    let short = ["certificate.rounds=2", "certificate.pause=300ms"];
+    let report = good("certificate", &[&short[..], &["certificate.within=5s", "spawn.relays=2"]].concat());
+    let figures = &report["figures"];
+    assert!(figures["until handshakes show a new certificate, longest in ms"].as_f64().unwrap() > 0.0);
+    assert_eq!((&figures["streams that ended"], &figures["failures on the way"]), (&0.0.into(), &0.0.into()));
+    assert_eq!((count(&report, "lost"), count(&report, "duplicates")), (0, 0));
+    let happened: Vec<&str> =
+        report["events"].as_array().unwrap().iter().map(|it| it["what"].as_str().unwrap()).collect();
+    assert_eq!(happened.iter().filter(|what| what.starts_with("handshakes show it")).count(), 3, "{happened:?}");
+    assert!(happened.iter().any(|what| what.starts_with("relays have counted it")), "{happened:?}");
+
+    // Late, and with streams that do not outlive it.
+    let bad = ["certificate.within=1ms", "spawn.relay_settings.streams-max-life-secs=1"];
+    let (ran, report) = play("certificate", &[&short[..], &bad].concat());
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let problems = report["verdict"]["problems"].to_string();
+    for problem in ["showed a new certificate after", "connections were lost"] {
+        assert!(problems.contains(problem), "{problems}");
+    }
+}
+
+#[test]
 fn few_and_many_shallow_and_deep() {
     let settings = ["flat.mailboxes=[10, 40]", "flat.depths=[1, 20]", "flat.deep_mailboxes=10", "load.steady=1s"];
     let flat = good("flat", &settings);

@@ -1,6 +1,7 @@
 //! What happens in a run: a file for each play.
 
 mod backlog;
+mod certificate;
 mod drain;
 mod fill;
 mod flat;
@@ -53,6 +54,7 @@ async fn once(scene: &Scene) -> Result<Report, Problem> {
         Play::Storm => storm::play(scene).await,
         Play::Slow => slow::play(scene).await,
         Play::Drain => drain::play(scene).await,
+        Play::Certificate => certificate::play(scene).await,
         Play::Flat => flat::play(scene).await,
         Play::Verify => verify::play(scene).await,
         Play::Floor => floor::play(scene).await,
@@ -61,5 +63,6 @@ async fn once(scene: &Scene) -> Result<Report, Problem> {
 }
 
 fn needs_servers_of_its_own(scenario: &Scenario) -> bool {
-    matches!(scenario.play, Play::Drain | Play::Floor | Play::Peers) || !scenario.spawn.pause.0.is_zero()
+    matches!(scenario.play, Play::Drain | Play::Certificate | Play::Floor | Play::Peers)
+        || !scenario.spawn.pause.0.is_zero()
 }

@@ -42,6 +42,8 @@ pub struct Scenario {
     pub slow: Slow,
     /// For `play = "drain"`.
     pub drain: Drain,
+    /// For `play = "certificate"`.
+    pub certificate: Certificate,
     /// For `play = "flat"`.
     pub flat: Flat,
     /// For `play = "verify"`.
@@ -68,6 +70,8 @@ pub enum Play {
     Slow,
     /// One of several relays leaves and comes back, again and again, under load.
     Drain,
+    /// The relays' certificate is replaced under load.
+    Certificate,
     /// The same load over few and over many mailboxes, shallow and deep.
     Flat,
     /// Faults are put into what arrives: does the checker find them?
@@ -256,6 +260,18 @@ pub struct Drain {
     pub pause: Span,
 }
 
+/// Certificates that are replaced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Certificate {
+    /// How often, before something that is none takes its place.
+    pub rounds: usize,
+    /// The time from one to the next.
+    pub pause: Span,
+    /// In this time new handshakes must show a new one.
+    pub within: Span,
+}
+
 /// Few and many mailboxes, shallow and deep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -319,6 +335,7 @@ impl Default for Scenario {
             storm: Storm::default(),
             slow: Slow::default(),
             drain: Drain::default(),
+            certificate: Certificate::default(),
             flat: Flat::default(),
             verify: Verify::default(),
             peers: Peers::default(),
@@ -407,6 +424,12 @@ impl Default for Slow {
 impl Default for Drain {
     fn default() -> Self {
         Self { rounds: 10, pause: Span::secs(3) }
+    }
+}
+
+impl Default for Certificate {
+    fn default() -> Self {
+        Self { rounds: 10, pause: Span::secs(3), within: Span::secs(1) }
     }
 }
 

@@ -24,7 +24,7 @@ macro_rules! built_in {
     };
 }
 built_in! {
-    "stream" "unary" "ladder" "idle" "backlog" "storm" "slow" "drain" "flat" "soak" "verify" "floor" "peers"
+    "stream" "unary" "ladder" "idle" "backlog" "storm" "slow" "drain" "certificate" "flat" "soak" "verify" "floor" "peers"
 }
 
 impl Built {
@@ -141,6 +141,11 @@ fn check(scenario: &Scenario) -> Result<(), Problem> {
     if scenario.play == Play::Drain && spawn.relays < 2 {
         return wrong("for play = \"drain\" there must be another relay to go to: spawn.relays = 2 or more");
     }
+    if scenario.play == Play::Certificate && !(spawn.tls && scenario.certificate.rounds > 0) {
+        return wrong(
+            "for play = \"certificate\" there must be one to replace: spawn.tls = true, certificate.rounds from 1",
+        );
+    }
     if scenario.verify.one_in == 0 {
         return wrong("verify.one_in is a number from 1");
     }
@@ -195,6 +200,7 @@ mod tests {
         assert!(complaint("stream", &["load"]).contains("like load.rate=5000"));
         assert!(complaint("stream", &["load.payload_bytes=1000"]).contains("1024, 2048"));
         assert!(complaint("stream", &["play=drain"]).contains("another relay"));
+        assert!(complaint("certificate", &["spawn.tls=false"]).contains("one to replace"));
         assert!(complaint("stream", &["description.x=1"]).contains("no section"));
     }
 

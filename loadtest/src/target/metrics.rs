@@ -49,13 +49,25 @@ impl Endpoint {
     /// # Errors
     /// Where it does not answer, or does not say.
     pub async fn read(&self) -> Result<Reading, Problem> {
-        let doing = format!("reading {}", self.url);
-        let text = tokio::time::timeout(PATIENCE, self.get()).await.during(&doing)?.during(&doing)?;
+        let text = self.text().await?;
         let usage = usage(&text).ok_or_else(|| {
             Problem::new(format!("{} does not say what its process uses", self.url))
                 .remedy("is it the admin address of a sealpost relay?")
         })?;
         Ok(Reading { kind: Kind::Relay, name: self.address.clone(), usage })
+    }
+
+    /// The value of one series, by its name and labels as they are written there.
+    ///
+    /// # Errors
+    /// Where the relay does not answer.
+    pub async fn value(&self, series: &str) -> Result<Option<f64>, Problem> {
+        Ok(value(&self.text().await?, series))
+    }
+
+    async fn text(&self) -> Result<String, Problem> {
+        let doing = format!("reading {}", self.url);
+        tokio::time::timeout(PATIENCE, self.get()).await.during(&doing)?.during(&doing)
     }
 
     async fn get(&self) -> std::io::Result<String> {
@@ -74,14 +86,15 @@ impl Endpoint {
 }
 
 fn usage(text: &str) -> Option<Usage> {
-    let value = |name: &str| -> Option<f64> {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-        line.split_whitespace().next()?.parse().ok()
-    };
-    let cpu = value("process_cpu_seconds_total")?;
-    let resident = value("process_resident_memory_bytes")?;
+    let cpu = value(text, "process_cpu_seconds_total")?;
+    let resident = value(text, "process_resident_memory_bytes")?;
     let kib = (resident.max(0.0) / 1024.0) as u64;
     Some(Usage { cpu: Duration::try_from_secs_f64(cpu).ok()?, rss_kib: kib, peak_rss_kib: kib })
+}
+
+fn value(text: &str, series: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -108,5 +121,8 @@ mod tests {
         let usage = usage(text).unwrap();
         assert_eq!((usage.cpu, usage.rss_kib), (Duration::from_millis(12_500), 2_000));
         assert_eq!(super::usage("sealpost_sends_total 3\n"), None);
+        let labelled = "reloads_total{outcome=\"Loaded\"} 3\nreloads_total{outcome=\"Refused\"} 1\n";
+        assert_eq!(value(labelled, "reloads_total{outcome=\"Refused\"}"), Some(1.0));
+        assert_eq!(value(labelled, "reloads_total"), None);
     }
 }

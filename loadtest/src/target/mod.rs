@@ -1,7 +1,9 @@
 //! What is tested: servers that are started here, or a deployment that is there already.
 
+pub mod authority;
 pub mod binary;
 pub mod child;
+pub mod handshake;
 pub mod metrics;
 pub mod mosquitto;
 pub mod nats;

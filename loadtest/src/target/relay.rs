@@ -7,7 +7,9 @@ use std::time::Duration;
 use sealpost_client::{RelayHost, RelayOptions, Trust};
 use tempfile::TempDir;
 
+use super::authority::{Authority, Files};
 use super::child::{Account, Server, free_port};
+use super::handshake::Looker;
 use super::program::version;
 use super::system::System;
 use super::{Kind, Watched, redis};
@@ -20,7 +22,8 @@ use crate::scenario::{Durability, Spawn, StoreKind};
 pub struct Installation {
     relays: Vec<Relay>,
     redis: Option<System>,
-    trust: Trust,
+    /// Where clients come by TLS.
+    authority: Option<Authority>,
     version: String,
     configuration: String,
     // Below the servers: they end first.
@@ -55,21 +58,16 @@ impl Installation {
             Some(redis) => format!("redis://127.0.0.1:{}", redis.port),
             None => format!("embedded:{}", directory.path().join("store").display()),
         };
+        let authority = spawn.tls.then(|| Authority::new(NAME, directory.path())).transpose()?;
         let mut relays: Vec<Relay> = Vec::new();
         for number in 1..=spawn.relays {
             let mut relay = Relay::start(number, spawn, &store, binary, directory.path())?;
             relay.ready().await?;
             relays.push(relay);
         }
-        let trust = if spawn.tls {
-            let file = directory.path().join("tls").join("ca.pem");
-            Trust::Authorities(std::fs::read(&file).during(format_args!("reading {}", file.display()))?)
-        } else {
-            Trust::Plaintext
-        };
         let configuration = arguments(spawn, "STORE", Path::new("DIRECTORY"), "PORT", "PORT").join(" ");
         let (_, version) = version(binary, "--version").await?;
-        Ok(Self { relays, redis, trust, version, configuration, directory })
+        Ok(Self { relays, redis, authority, version, configuration, directory })
     }
 
     /// How to reach each relay.
@@ -77,18 +75,39 @@ impl Installation {
     /// # Errors
     /// None that could be caused from outside.
     pub fn options(&self) -> Result<Vec<RelayOptions>, Problem> {
+        let trust = self.authority.as_ref().map_or(Trust::Plaintext, |it| Trust::Authorities(it.pem().into_bytes()));
         let of = |relay: &Relay| {
             let host: RelayHost = format!("{NAME}:{}", relay.port).parse().during("naming the relay")?;
-            let address = format!("127.0.0.1:{}", relay.port);
-            Ok(RelayOptions::new(host).trust(self.trust.clone()).connect_to(address))
+            Ok(RelayOptions::new(host).trust(trust.clone()).connect_to(relay.address()))
         };
         self.relays.iter().map(of).collect()
     }
 
     /// Where each relay is reached, as a URL.
     pub fn urls(&self) -> Vec<String> {
-        let scheme = if matches!(self.trust, Trust::Plaintext) { "http" } else { "https" };
+        let scheme = if self.authority.is_none() { "http" } else { "https" };
         self.relays.iter().map(|relay| format!("{scheme}://{NAME}:{}", relay.port)).collect()
+    }
+
+    /// Where each relay is reached, as an address of the network.
+    pub fn addresses(&self) -> Vec<String> {
+        self.relays.iter().map(Relay::address).collect()
+    }
+
+    /// Who issued the relays' certificate.
+    ///
+    /// # Errors
+    /// Where clients do not come by TLS.
+    pub fn authority(&self) -> Result<&Authority, Problem> {
+        self.authority.as_ref().ok_or_else(|| Problem::new("the relays have no certificate"))
+    }
+
+    /// A client that looks at it.
+    ///
+    /// # Errors
+    /// As [`authority`](Installation::authority).
+    pub fn looker(&self) -> Result<Looker, Problem> {
+        Looker::new(&self.authority()?.pem(), NAME)
     }
 
     /// Where each says what it uses, as a URL.
@@ -183,6 +202,10 @@ impl Relay {
         Ok(Self { server, port, admin_port, ready_file })
     }
 
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     async fn ready(&mut self) -> Result<(), Problem> {
         let file = self.ready_file.clone();
         self.server.until(PATIENCE, async || file.exists().then_some(())).await
@@ -191,7 +214,8 @@ impl Relay {
 
 /// A relay's command line.
 fn arguments(spawn: &Spawn, store: &str, directory: &Path, port: &str, admin_port: &str) -> Vec<String> {
-    let tls = directory.join("tls").display().to_string();
+    let tls = Files::of(directory);
+    let (certificate, key) = (tls.certificate.display().to_string(), tls.key.display().to_string());
     let durability = match spawn.durability {
         Durability::Memory | Durability::Everysec => "memory",
         Durability::Always => "fsync",
@@ -201,7 +225,7 @@ fn arguments(spawn: &Spawn, store: &str, directory: &Path, port: &str, admin_por
     arguments.extend(["--listen-address", &address, "--listen-admin", &admin, "--telemetry-log", "warn"]);
     arguments.extend(["--store-durability", durability]);
     match spawn.tls {
-        true => arguments.extend(["--tls-mode", "development", "--tls-directory", &tls]),
+        true => arguments.extend(["--tls-certificate", &certificate, "--tls-key", &key]),
         false => arguments.extend(["--tls-mode", "plaintext"]),
     }
     let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
