@@ -36,7 +36,7 @@ pub struct EdgeConfig {
     pub handshake_timeout: Duration,
     /// A connection that has made no request after so long is closed.
     pub first_request_timeout: Duration,
-    /// A connection takes no more requests after so long, give or take a fifth (GOAWAY); `None`: for ever. Its streams
+    /// A connection takes no more requests after so long, give or take a half (GOAWAY); `None`: for ever. Its streams
     /// go on to their own ends.
     pub max_life: Option<Duration>,
     /// Requests a second on one connection, and in a burst; `None`: any number. More are refused.
