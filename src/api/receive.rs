@@ -2,8 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt};
 use sealpost_core::Operation;
 use sealpost_proto::Reason;
 use sealpost_proto::status::Failure;
@@ -75,7 +76,7 @@ async fn respond(
     let ping_interval_ms = millis(services.config.ping_interval);
     let metrics = services.metrics.clone();
     let responding = Responding { feed, ping_interval_ms, metrics, procedure, last: None, done: false };
-    Ok(Messages::new(stream::unfold(responding, |mut it| async move { it.next().await.map(|said| (said, it)) })))
+    Ok(Messages::new(responding))
 }
 
 struct Responding {
@@ -88,16 +89,25 @@ struct Responding {
     done: bool,
 }
 
-impl Responding {
-    async fn next(&mut self) -> Option<Result<v1::ReceiveResponse, Status>> {
+impl Stream for Responding {
+    type Item = Result<v1::ReceiveResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.done {
-            return None;
+            return Poll::Ready(None);
         }
         if let Some(failure) = self.last.take() {
             self.done = true;
-            return Some(Err(failure.into_status()));
+            return Poll::Ready(Some(Err(failure.into_status())));
         }
-        let kind = match self.feed.next().await? {
+        let output = ready!(self.feed.poll_next(context));
+        Poll::Ready(output.map(|output| Ok(self.say(output))))
+    }
+}
+
+impl Responding {
+    fn say(&mut self, output: Output<Failure>) -> v1::ReceiveResponse {
+        let kind = match output {
             Output::Opened(mailboxes) => Said::Opened(v1::Opened {
                 mailboxes: mailboxes
                     .into_iter()
@@ -126,7 +136,7 @@ impl Responding {
             }
             Output::Closing(error) => Said::Closing(self.close(error)),
         };
-        Some(Ok(v1::ReceiveResponse { kind: Some(kind) }))
+        v1::ReceiveResponse { kind: Some(kind) }
     }
 
     fn close(&mut self, error: FeedError<Failure>) -> v1::Closing {
@@ -160,7 +170,10 @@ async fn input(
             sequences: parse::sequences(config, &ack.sequences)?,
         }),
         Some(Asked::Pong(_)) => Ok(Input::Pong),
-        Some(Asked::Add(add)) => proofs.verify(add.proof.as_ref(), Operation::OpenMailbox).await.map(Input::Add),
+        // In a box, for it is rare and needs much room.
+        Some(Asked::Add(add)) => {
+            Box::pin(proofs.verify(add.proof.as_ref(), Operation::OpenMailbox)).await.map(Input::Add)
+        }
         Some(Asked::Remove(remove)) => Ok(Input::Remove(remove.mailbox)),
         Some(Asked::Open(_)) => Err(Failure::new(Reason::StreamProtocol, "`open` comes once; use `add` for more")),
         None => Err(Failure::new(Reason::StreamProtocol, "the message says nothing that this relay knows")),

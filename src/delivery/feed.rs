@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt, TryStreamExt};
@@ -129,6 +130,8 @@ pub struct Feed<I, E> {
     batch_bytes: usize,
     /// Acknowledgements for which there was no room.
     unwritten: VecDeque<Acknowledgement>,
+    /// The first of these, on its way.
+    writing: Option<StoreFuture<'static, ()>>,
     rung: Vec<u32>,
     pings: u32,
     unanswered: u32,
@@ -216,6 +219,7 @@ where
             batch: Vec::new(),
             batch_bytes: 0,
             unwritten: VecDeque::new(),
+            writing: None,
             rung: Vec::new(),
             pings: 0,
             unanswered: 0,
@@ -236,31 +240,57 @@ where
     }
 
     /// What to send next; `None` after [`Output::Closing`], or when the owner is gone.
-    pub async fn next(&mut self) -> Option<Output<E>> {
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Output<E>>> {
         loop {
             if let Some(output) = self.output.pop_front() {
-                return Some(output);
+                return Poll::Ready(Some(output));
             }
             if self.ended {
-                return None;
+                return Poll::Ready(None);
             }
             self.start_reads();
-            tokio::select! {
-                biased;
-                () = drained(&mut self.drained) => self.drain_begins(),
-                () = self.timer.as_mut() => self.time_passes(),
-                Some(read) = self.reads.next(), if !self.reads.is_empty() => self.read_done(read),
-                () = self.bell.rung() => self.hear(),
-                Some((number, opened)) = self.openings.next(), if !self.openings.is_empty() => {
-                    self.opened(number, opened);
-                }
-                () = write_first(&self.services.acknowledger, &self.unwritten), if !self.unwritten.is_empty() => {
-                    self.unwritten.pop_front();
-                }
-                input = next_input(&mut self.input), if self.unwritten.is_empty() => self.take_in(input),
-            }
+            ready!(self.poll_event(context));
             self.flush();
         }
+    }
+
+    /// Waits for whatever happens first, and does what follows from it. What stands first goes first.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(word) = &mut self.drained
+            && word.as_mut().poll(context).is_ready()
+        {
+            self.drain_begins();
+        } else if self.timer.as_mut().poll(context).is_ready() {
+            self.time_passes();
+        } else if let Poll::Ready(Some(read)) = self.reads.poll_next_unpin(context) {
+            self.read_done(read);
+        } else if self.bell.poll(context, &mut self.rung).is_ready() {
+            self.hear();
+        } else if let Poll::Ready(Some((number, opened))) = self.openings.poll_next_unpin(context) {
+            self.opened(number, opened);
+        } else if !self.unwritten.is_empty() {
+            // While there is no room for its acknowledgements the owner is not listened to.
+            ready!(self.poll_write_first(context));
+        } else {
+            let Some(input) = &mut self.input else { return Poll::Pending };
+            let input = ready!(input.poll_next_unpin(context));
+            self.take_in(input);
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_write_first(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(first) = self.unwritten.front() {
+            let (acknowledger, first) = (&self.services.acknowledger, first.clone());
+            let writing = self.writing.get_or_insert_with(|| {
+                let acknowledger = acknowledger.clone();
+                Box::pin(async move { acknowledger.put(first).await })
+            });
+            ready!(writing.as_mut().poll(context));
+            self.writing = None;
+            self.unwritten.pop_front();
+        }
+        Poll::Ready(())
     }
 
     fn take_in(&mut self, input: Option<Result<Input, E>>) {
@@ -336,7 +366,6 @@ where
 
     fn hear(&mut self) {
         let mut rung = std::mem::take(&mut self.rung);
-        self.bell.answer(&mut rung);
         for number in rung.drain(..) {
             self.hear_of(number);
         }
@@ -626,25 +655,4 @@ enum Writer {
 fn repeated(addresses: &[Address]) -> Option<usize> {
     let mut seen = std::collections::HashSet::with_capacity(addresses.len());
     addresses.iter().position(|address| !seen.insert(address))
-}
-
-async fn drained(word: &mut Option<Pin<Box<WaitForCancellationFutureOwned>>>) {
-    match word {
-        Some(word) => word.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn write_first(acknowledger: &Acknowledger, unwritten: &VecDeque<Acknowledgement>) {
-    match unwritten.front() {
-        Some(first) => acknowledger.put(first.clone()).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_input<I: Stream + Unpin>(input: &mut Option<I>) -> Option<I::Item> {
-    match input {
-        Some(input) => input.next().await,
-        None => std::future::pending().await,
-    }
 }

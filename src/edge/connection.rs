@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -143,8 +143,7 @@ where
         let asked = Asked::new(self.config.max_requests_per_second);
         let service = TowerToHyperService::new(Guard::new(service, asked.clone(), self.refuse));
         let socket = TokioIo::new(Throttle::new(socket, self.config.max_bytes_per_second));
-        let connection = self.http.serve_connection(socket, service);
-        tokio::pin!(connection);
+        let mut connection = pin!(self.http.serve_connection(socket, service));
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,
             () = self.lives(&asked) => {
