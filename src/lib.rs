@@ -17,3 +17,4 @@ mod jitter;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+mod unfinished;

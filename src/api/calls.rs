@@ -1,5 +1,5 @@
-//! What goes for every call: that it is one of gRPC, how many at once, how long one may take, and a reason for each
-//! failure (P12).
+//! What goes for every call: that it is one of gRPC, how many at once, how long one may take, what may come of it
+//! unfinished, and a reason for each failure (P12).
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,7 +13,9 @@ use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tower::Service;
 
+use super::arriving::Arriving;
 use super::{body, content_type, failure, typed};
+use crate::unfinished::Unfinished;
 
 /// A service that answers no more calls at once than it may, each in time, and says of every failure why.
 ///
@@ -34,7 +36,7 @@ impl<S> Calls<S> {
 
 impl<S, B> Service<Request<B>> for Calls<S>
 where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Arriving<B>>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -45,7 +47,7 @@ where
         self.service.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if !content_type::is_grpc(request.headers()) {
             return Box::pin(async { Ok(content_type::unsupported()) });
         }
@@ -53,7 +55,8 @@ where
             return Box::pin(async { Ok(refusal(failure::overloaded())) });
         };
         let compressed = typed::is_compressed(&request);
-        let (response, timeout) = (self.service.call(request), self.timeout);
+        let (unfinished, timeout) = (request.extensions_mut().remove::<Arc<Unfinished>>(), self.timeout);
+        let response = self.service.call(request.map(|body| Arriving::new(body, unfinished, timeout)));
         Box::pin(async move {
             let answered = tokio::time::timeout(timeout, response).await;
             drop(permit);

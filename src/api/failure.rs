@@ -118,6 +118,15 @@ pub(super) fn too_fast(wait: Duration) -> Failure {
     .retry_after(wait + around(Duration::from_millis(100)))
 }
 
+/// A connection has begun more of its messages than it may leave unfinished.
+pub(super) fn too_much_unfinished() -> Failure {
+    Failure::new(
+        Reason::Overloaded,
+        "this connection has begun more long messages than it may before it has finished some",
+    )
+    .retry_after(around(Duration::from_secs(1)))
+}
+
 /// Something failed that cannot.
 pub(super) fn internal(what: &'static str) -> Failure {
     Failure::new(Reason::Internal, what).retry_after(around(Duration::from_secs(1)))

@@ -5,12 +5,14 @@
 
 mod admission;
 mod anonymous;
+mod arriving;
 mod body;
 mod calls;
 mod config;
 mod content_type;
 mod delivery_service;
 mod failure;
+mod framing;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod mailbox_service;
@@ -27,6 +29,7 @@ use sealpost_proto::v1::delivery_service_server::DeliveryServiceServer;
 use sealpost_proto::v1::mailbox_service_server::MailboxServiceServer;
 
 pub use admission::Admission;
+pub use arriving::Arriving;
 pub use calls::{Calls, too_many_requests};
 pub use config::ApiConfig;
 pub use web::{ForBrowsers, Origin, OriginError};

@@ -142,7 +142,7 @@ impl Checker {
             self.problem("drain.deadline_ms", "must be more than drain.spread_ms, or streams are cut that would end");
         }
         let origins = self.origins(&web.origins.unwrap_or_default());
-        let edge = EdgeConfig { http1: !origins.is_empty(), ..self.edge(&listen) };
+        let edge = EdgeConfig { http1: !origins.is_empty(), ..self.edge(&listen, api.max_message_bytes) };
         let ratio = telemetry.trace_ratio.unwrap_or(0.01);
         if !(0.0..=1.0).contains(&ratio) {
             self.problem("telemetry.trace_ratio", "is a share: from 0 to 1");
@@ -400,7 +400,7 @@ impl Checker {
         }
     }
 
-    fn edge(&mut self, listen: &ListenSettings) -> EdgeConfig {
+    fn edge(&mut self, listen: &ListenSettings, max_message: usize) -> EdgeConfig {
         let defaults = EdgeConfig::default();
         let edge = EdgeConfig {
             max_connections: self.positive("listen.max_connections", listen.max_connections, defaults.max_connections),
@@ -428,6 +428,9 @@ impl Checker {
                 .max_requests_per_second
                 .map_or(defaults.max_requests_per_second, NonZeroU32::new),
             max_bytes_per_second: listen.max_bytes_per_second.map_or(defaults.max_bytes_per_second, NonZeroU32::new),
+            max_unfinished_bytes: listen
+                .max_unfinished_bytes
+                .unwrap_or_else(|| defaults.max_unfinished_bytes.max(max_message)),
             max_header_bytes: self.within(
                 "listen.max_header_bytes",
                 listen.max_header_bytes,
@@ -453,6 +456,12 @@ impl Checker {
             ),
             ..defaults
         };
+        if edge.max_unfinished_bytes < max_message {
+            self.problem(
+                "listen.max_unfinished_bytes",
+                "is less than limits.max_message_bytes, so that some messages could never come; raise it",
+            );
+        }
         if edge.max_bytes_per_second.is_some_and(|bytes| bytes.get() < SMALLEST_GRANT) {
             self.problem(
                 "listen.max_bytes_per_second",

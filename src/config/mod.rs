@@ -207,6 +207,23 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_message_fits_into_what_may_be_unfinished() {
+        let mut settings = Settings::default();
+        let unfinished = |settings: &Settings| match Config::load(None, settings) {
+            Ok(config) => Ok(config.edge.max_unfinished_bytes),
+            Err(ConfigError::Invalid(problems)) => {
+                Err(problems.iter().map(|problem| problem.setting).collect::<Vec<_>>())
+            }
+            Err(other) => panic!("{other:?}"),
+        };
+        assert_eq!(unfinished(&settings), Ok(8 << 20));
+        settings.limits.max_message_bytes = Some(32 << 20);
+        assert_eq!(unfinished(&settings), Ok(32 << 20));
+        settings.listen.max_unfinished_bytes = Some(8 << 20);
+        assert_eq!(unfinished(&settings), Err(vec!["listen.max_unfinished_bytes"]));
+    }
+
+    #[test]
     fn numbers_have_no_sign_and_no_zeros_before_them() {
         assert_eq!("replicas:2".parse(), Ok(DurabilitySetting::Replicas(2)));
         for text in ["replicas:+2", "replicas:02", "replicas:0", "replicas:256", "replicas:"] {

@@ -171,6 +171,16 @@ pub struct ListenSettings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes_per_second: Option<u32>,
+    /// Bytes of messages on one connection that have not come whole, beyond 64 KiB of each [default: 8388608, or
+    /// limits.max_message_bytes if that is more]
+    #[arg(
+        id = "listen-max-unfinished-bytes",
+        long = "listen-max-unfinished-bytes",
+        env = "SEALPOST_LISTEN_MAX_UNFINISHED_BYTES",
+        value_name = "BYTES"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_unfinished_bytes: Option<usize>,
     /// Bytes of headers of one request [default: 16384]
     #[arg(
         id = "listen-max-header-bytes",

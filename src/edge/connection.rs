@@ -140,7 +140,7 @@ where
     {
         self.metrics.connections.opened();
         let _closed = Closed(&self.metrics);
-        let asked = Asked::new(self.config.max_requests_per_second);
+        let asked = Asked::new(self.config.max_requests_per_second, self.config.max_unfinished_bytes);
         let service = TowerToHyperService::new(Guard::new(service, asked.clone(), self.refuse));
         let socket = TokioIo::new(Throttle::new(socket, self.config.max_bytes_per_second));
         let mut connection = pin!(self.http.serve_connection(socket, service));

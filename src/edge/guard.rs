@@ -14,6 +14,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::{Request, Response};
 use tower::Service;
 
+use crate::unfinished::Unfinished;
+
 /// What is answered to a request that comes too soon; the time says when it would not be.
 pub type Refuse<B> = fn(Duration) -> Response<B>;
 
@@ -22,6 +24,7 @@ pub type Refuse<B> = fn(Duration) -> Response<B>;
 pub(super) struct Asked {
     anything: AtomicBool,
     requests: Option<DefaultDirectRateLimiter>,
+    unfinished: Arc<Unfinished>,
 }
 
 /// A service for one connection, which passes on no more requests than it is granted.
@@ -32,10 +35,11 @@ pub(super) struct Guard<S, B> {
 }
 
 impl Asked {
-    /// Nothing yet. Grants so many requests a second, and as many in a burst; `None`: any number.
-    pub(super) fn new(requests_per_second: Option<NonZeroU32>) -> Arc<Self> {
+    /// Nothing yet. Grants so many requests a second, and as many in a burst (`None`: any number), and so many bytes of
+    /// messages that have not come whole.
+    pub(super) fn new(requests_per_second: Option<NonZeroU32>, unfinished_bytes: usize) -> Arc<Self> {
         let requests = requests_per_second.map(|requests| RateLimiter::direct(Quota::per_second(requests)));
-        Arc::new(Self { anything: AtomicBool::new(false), requests })
+        Arc::new(Self { anything: AtomicBool::new(false), requests, unfinished: Unfinished::new(unfinished_bytes) })
     }
 
     /// Whether there was a request.
@@ -78,9 +82,13 @@ where
         self.service.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Q>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Q>) -> Self::Future {
         match self.asked.one() {
-            Ok(()) => Either::Left(self.service.call(request)),
+            Ok(()) => {
+                // The service knows what a message is.
+                request.extensions_mut().insert(self.asked.unfinished.clone());
+                Either::Left(self.service.call(request))
+            }
             Err(wait) => Either::Right(ready(Ok((self.refuse)(wait)))),
         }
     }

@@ -43,6 +43,8 @@ pub struct EdgeConfig {
     pub max_requests_per_second: Option<NonZeroU32>,
     /// Bytes a second from one connection, and in a burst; `None`: any number. More wait in the kernel.
     pub max_bytes_per_second: Option<NonZeroU32>,
+    /// Bytes of messages on one connection that have not come whole; the service counts them.
+    pub max_unfinished_bytes: usize,
     /// Streams at once on one connection.
     pub max_streams: u32,
     /// HTTP/2 flow-control window of a stream, in bytes.
@@ -73,6 +75,7 @@ impl Default for EdgeConfig {
             max_life: Some(Duration::from_secs(7200)),
             max_requests_per_second: NonZeroU32::new(5000),
             max_bytes_per_second: NonZeroU32::new(64 * 1024 * 1024),
+            max_unfinished_bytes: 8 * 1024 * 1024,
             max_streams: 256,
             stream_window: 1024 * 1024,
             connection_window: 2 * 1024 * 1024,

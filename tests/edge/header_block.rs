@@ -7,6 +7,8 @@ const HTTP: u8 = 0x86;
 
 /// A procedure that there is, and that takes a body.
 pub(crate) const SEND: &str = "/sealpost.v1.DeliveryService/Send";
+/// A stream of sends.
+pub(crate) const SEND_STREAM: &str = "/sealpost.v1.DeliveryService/SendStream";
 /// A stream to the relay and back.
 pub(crate) const RECEIVE: &str = "/sealpost.v1.MailboxService/Receive";
 
