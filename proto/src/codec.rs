@@ -54,6 +54,8 @@ impl<T: Message> Encoder for MessageEncoder<T> {
     type Error = Status;
 
     fn encode(&mut self, message: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        // A buffer that grows as it is written ends up to twice as long.
+        buffer.reserve(message.encoded_len());
         // It fails only where the buffer is short, and this one grows.
         message.encode(buffer).map_err(|_| status::of(Reason::Internal, "the answer could not be encoded"))
     }

@@ -157,11 +157,13 @@ const NUMBERS_A_MAILBOX: usize = 16;
 const READS: usize = 8;
 /// Mailboxes of one stream that are opened at once.
 const OPENINGS: usize = 32;
-/// The most that one read asks for: the largest envelope that can be configured fits.
-const READ: Credit = Credit { messages: 256, bytes: LARGEST_ENVELOPE as u64 };
+/// The most that one read asks for: it is held while its owner does not read.
+const READ: Credit = Credit { messages: 256, bytes: 256 * 1024 };
+/// The same where the next envelope was larger: the largest that can be configured fits.
+const LARGE_READ: Credit = Credit { messages: 256, bytes: LARGEST_ENVELOPE as u64 };
 /// Envelopes and bytes in one message to the owner.
 const BATCH: usize = 128;
-const BATCH_BYTES: usize = 256 * 1024;
+const BATCH_BYTES: usize = 128 * 1024;
 /// Pings that may go unanswered.
 const UNANSWERED: u32 = 3;
 /// The first pause after a failed read; doubles up to the last.
@@ -468,7 +470,8 @@ where
             }
             mailbox.queued = None;
             mailbox.reading = true;
-            let reserved = self.credit.reserve(READ);
+            let most = if mailbox.too_few.is_some() { LARGE_READ } else { READ };
+            let reserved = self.credit.reserve(most);
             let request = ReadRequest {
                 address: mailbox.address,
                 session: mailbox.session,

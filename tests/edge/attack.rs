@@ -62,12 +62,6 @@ impl Attack {
         Self { what, bystander, relay, letter, before, arrived }
     }
 
-    /// What was prepared up to now is no part of the attack.
-    pub(crate) fn forget(&mut self) {
-        self.relay.forget_peak();
-        (self.before, self.arrived) = (self.relay.usage(), self.bystander.arrived());
-    }
-
     /// As long as so many of the bystander's letters take.
     pub(crate) async fn meanwhile(&self, letters: usize) {
         let wanted = self.bystander.arrived() + letters;

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use sealpost_client::low_level::v1;
 use sealpost_proto::Reason;
 use sealpost_proto::v1::delivery_service_client::DeliveryServiceClient;
+use tempfile::TempDir;
 use tokio_stream::StreamExt;
 
-use sealpost_testkit::eventually;
+use sealpost_testkit::{RedisServer, RedisSettings, eventually};
 
 use crate::PATIENCE;
 use crate::attack::{Attack, Bound, Done};
@@ -26,6 +27,12 @@ const MESSAGE: usize = 4 << 20;
 const UNFINISHED: usize = 8 << 20;
 const UNCOUNTED: usize = 64 << 10;
 const WINDOW: usize = 2 << 20;
+/// Owners who do not read, and the bytes that wait for each of them.
+const OWNERS: usize = 8;
+const QUEUED: usize = 8 << 20;
+const ENVELOPE: usize = 64 << 10;
+/// What each costs: the stream itself, what waits to be written, two messages, a read, and an inbox.
+const NOT_READ: usize = (32 << 10) + (64 << 10) + 2 * ((128 << 10) + ENVELOPE) + (256 << 10) + (128 << 10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p10_streams_above_the_limit_are_refused() {
@@ -143,24 +150,31 @@ async fn p10_a_message_that_never_comes_whole_ends_its_stream_in_time() {
     }
 }
 
-/// Owners who open all their windows and read nothing: what is held, the store's own cache included, is less than what waits for them.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p10_an_owner_who_does_not_read_costs_a_buffer_not_the_credit() {
-    let mut attack = Attack::begin("8 owners who do not read 8 MiB each").await;
-    let (mailboxes, letters, size) = (8, 128, 64 << 10);
+/// Makes mailboxes in which [`QUEUED`] bytes wait, by a relay that then goes.
+async fn mailboxes_that_wait(store: (&str, &str)) -> Vec<Owner> {
+    let relay = Relay::start(Start { store: Some(store), ..Start::default() }).await;
+    let mut senders = DeliveryServiceClient::new(relay.channel());
     let mut owners = Vec::new();
-    let mut senders = DeliveryServiceClient::new(attack.relay.channel());
-    for _ in 0..mailboxes {
-        let owner = Owner::with_mailbox(&attack.relay).await;
-        let sends = (0..letters).map(|tag| v1::TaggedSend { tag, send: Some(owner.letter(size)) }).collect::<Vec<_>>();
+    for _ in 0..OWNERS {
+        let owner = Owner::with_mailbox(&relay).await;
+        let sends: Vec<_> = (0..)
+            .take(QUEUED / ENVELOPE)
+            .map(|tag| v1::TaggedSend { tag, send: Some(owner.letter(ENVELOPE)) })
+            .collect();
         let requests: Vec<_> = sends.chunks(16).map(|sends| v1::SendStreamRequest { sends: sends.to_vec() }).collect();
         let answers = senders.send_stream(tokio_stream::iter(requests)).await.expect("it opens").into_inner();
         let results = answers.collect::<Result<Vec<_>, _>>().await.expect("all are answered");
         let accepted = results.iter().flat_map(|answer| &answer.results).filter(|result| result.refusal.is_none());
-        assert_eq!(accepted.count(), 128);
+        assert_eq!(accepted.count(), QUEUED / ENVELOPE);
         owners.push(owner);
     }
-    attack.forget();
+    owners
+}
+
+/// Owners who open all their windows and read nothing cost no more than docs/capacity.md says, and so much for the store.
+async fn owners_who_do_not_read(what: &'static str, store: (&str, &str), for_store: usize) {
+    let owners = mailboxes_that_wait(store).await;
+    let attack = Attack::on(what, Start { store: Some(store), ..Start::default() }).await;
     let mut peer = Peer::connect_with(&attack.relay, &[(INITIAL_WINDOW_SIZE, MAX_WINDOW)]).await;
     peer.say(&window_update(0, MAX_WINDOW - 65_535)).await.unwrap();
     for (owner, stream) in owners.iter().zip((1..).step_by(2)) {
@@ -168,6 +182,24 @@ async fn p10_an_owner_who_does_not_read_costs_a_buffer_not_the_credit() {
         peer.say(&[headers(stream, &call(RECEIVE)), open].concat()).await.unwrap();
     }
     attack.meanwhile(30).await;
-    let bound = Bound { memory_kib: mailboxes * 5 * 1024 };
-    attack.stays_within(bound, Done { count: 8, of: "streams", outcome: "waits" }).await;
+    let bound = Bound { memory_kib: ((OWNERS * NOT_READ + for_store) / 1024).try_into().unwrap() };
+    let count = u32::try_from(OWNERS).unwrap();
+    attack.stays_within(bound, Done { count, of: "streams", outcome: "waits" }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_an_owner_who_does_not_read_costs_a_buffer_not_the_credit() {
+    let directory = TempDir::new().unwrap();
+    let store = format!("embedded:{}", directory.path().join("store").display());
+    // What was read stays in its cache.
+    let cache = OWNERS * QUEUED;
+    owners_who_do_not_read("8 owners who do not read 8 MiB each", (&store, "fsync"), cache).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p10_an_owner_who_does_not_read_costs_a_buffer_over_redis_too() {
+    let redis = RedisServer::spawn(RedisSettings::default()).await;
+    // Answers on their way.
+    let answers = 4 << 20;
+    owners_who_do_not_read("8 owners who do not read 8 MiB each, over Redis", (&redis.url(), "memory"), answers).await;
 }

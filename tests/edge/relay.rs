@@ -31,6 +31,8 @@ pub(crate) struct Start<'a> {
     pub(crate) tls: bool,
     /// No more descriptors than these.
     pub(crate) descriptors: Option<usize>,
+    /// On this store, as durable as that, and not an embedded one of its own.
+    pub(crate) store: Option<(&'a str, &'a str)>,
     /// More arguments.
     pub(crate) arguments: &'a [&'a str],
 }
@@ -107,7 +109,8 @@ fn launch(directory: &TempDir, start: Start<'_>) -> Child {
     command.args(["--relay-names", NAME, "--listen", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0"]);
     // All attackers come from here.
     command.args(["--listen-max-connections-per-peer", "0"]);
-    command.args(["--store", "embedded:store", "--store-durability", "memory", "--ready-file", "ready.json"]);
+    let (store, durability) = start.store.unwrap_or(("embedded:store", "memory"));
+    command.args(["--store", store, "--store-durability", durability, "--ready-file", "ready.json"]);
     command.args(["--tls-mode", if start.tls { "development" } else { "plaintext" }, "--tls-directory", "tls"]);
     command
         .args(start.arguments)
