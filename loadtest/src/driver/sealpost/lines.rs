@@ -25,6 +25,9 @@ pub struct Relays {
     others: Box<[Site]>,
     prover: Prover,
     next: AtomicUsize,
+    /// Each connection has the next source address, also one that takes the place of another: a relay grants a peer only
+    /// so many.
+    dialled: AtomicUsize,
 }
 
 /// One connection after the other, for one client.
@@ -54,7 +57,13 @@ impl Relays {
         let audience = first.audience.clone().unwrap_or_else(|| first.host.audience());
         let others: Result<Box<[Site]>, Problem> = options.iter().skip(1).map(Site::new).collect();
         let (first, others) = (Site::new(first)?, others?);
-        Ok(Arc::new(Self { first, others, prover: Prover::new(audience), next: AtomicUsize::new(0) }))
+        Ok(Arc::new(Self {
+            first,
+            others,
+            prover: Prover::new(audience),
+            next: AtomicUsize::new(0),
+            dialled: AtomicUsize::new(0),
+        }))
     }
 
     /// The relay's host, as invites name it.
@@ -78,7 +87,7 @@ impl Relays {
         let place = number % (1 + self.others.len());
         let site = place.checked_sub(1).and_then(|place| self.others.get(place)).unwrap_or(&self.first);
         let source = site.loopback.then(|| {
-            let number = self.next.load(Ordering::Relaxed) % SOURCES;
+            let number = self.dialled.fetch_add(1, Ordering::Relaxed) % SOURCES;
             IpAddr::V4(Ipv4Addr::new(127, 1, 0, u8::try_from(number + 1).unwrap_or(1)))
         });
         site.dialer.dial_from(source)
