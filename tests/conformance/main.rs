@@ -94,6 +94,7 @@ conformance! {
     }
     keys {
         a_key_ends_at_the_start_of_its_hour,
+        a_key_may_end_in_the_last_hour_of_all,
         new_keys_replace_the_old_ones,
         each_of_several_keys_opens,
     }

@@ -1,7 +1,7 @@
 //! Who may deliver to a mailbox, as one row.
 //!
-//! For each key, in the order of their hashes: 32 bytes of hash, then the hour of its end (4 bytes, big-endian), all ones
-//! if it does not end.
+//! For each key, in the order of their hashes: 32 bytes of hash, then the hour of its end (4 bytes, big-endian), 0 if it
+//! does not end, as in the contract.
 
 use bytes::BufMut;
 use redb::ReadableTable;
@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::tables::AddressKey;
 
 const ROW: usize = 36;
-const NEVER: u32 = u32::MAX;
+const NEVER: u32 = 0;
 
 /// The row for these keys. Of a key that is given twice, the later one counts.
 pub(super) fn encode(grants: &[Grant]) -> Vec<u8> {

@@ -36,6 +36,17 @@ pub(crate) async fn a_key_ends_at_the_start_of_its_hour<F: Fixture>() {
     assert!(opens(&scene, 2).await);
 }
 
+/// It is not the same as a key that does not end, whatever a store writes for that.
+pub(crate) async fn a_key_may_end_in_the_last_hour_of_all<F: Fixture>() {
+    let mut scene = Scene::<F>::new().await;
+    let mut grants = vec![Grant { key: key(2), expires: Some(Hour(u32::MAX)) }, Grant { key: key(3), expires: None }];
+    grants.sort_by_key(|grant| *grant.key.as_bytes());
+    grant(&scene, grants.clone()).await;
+    scene.fixture.restart().await;
+    assert!(opens(&scene, 2).await && opens(&scene, 3).await);
+    assert_eq!(scene.describe().await.grants, grants);
+}
+
 pub(crate) async fn new_keys_replace_the_old_ones<F: Fixture>() {
     let mut scene = Scene::<F>::new().await;
     assert!(opens(&scene, 1).await);
