@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use super::listener::Home;
 use super::node::{Server, Shared};
+use super::replies::decimal;
 use super::slots::SLOTS;
 use super::startup::ConnectError;
 use super::topology::View;
@@ -147,21 +148,26 @@ impl Sentinels {
             }
         };
         let answer = link.ask(&["SENTINEL", "MASTER", &self.service]).await.map_err(DialError::from)?;
-        if let Value::ServerError(error) = &answer {
-            return Err(match error.code() {
-                "NOAUTH" | "NOPERM" => ConnectError::SentinelRefuses,
-                _ => ConnectError::UnknownService,
-            });
-        }
-        let fields = HashMap::<String, String>::from_redis_value(answer).map_err(|_| DialError::Protocol)?;
-        let field = |name: &str| fields.get(name).ok_or(DialError::Protocol);
-        let number = |text: &String| text.parse::<u64>().map_err(|_| DialError::Protocol);
-        let port = u16::try_from(number(field("port")?)?).map_err(|_| DialError::Protocol)?;
-        let primary = Endpoint { host: field("ip")?.clone(), port };
-        let epoch = number(field("config-epoch")?)?;
+        let primary = primary(answer)?;
         *kept = Some(link);
-        Ok((epoch, primary))
+        Ok(primary)
     }
+}
+
+/// Reads a Sentinel's answer: the epoch of the latest fail-over that it has seen, and the primary since.
+pub(super) fn primary(answer: Value) -> Result<(u64, Endpoint), ConnectError> {
+    if let Value::ServerError(error) = &answer {
+        return Err(match error.code() {
+            "NOAUTH" | "NOPERM" => ConnectError::SentinelRefuses,
+            _ => ConnectError::UnknownService,
+        });
+    }
+    let mut fields = HashMap::<String, String>::from_redis_value(answer).map_err(|_| DialError::Protocol)?;
+    let mut field = |name: &str| fields.remove(name).ok_or(DialError::Protocol);
+    let (host, port, epoch) = (field("ip")?, field("port")?, field("config-epoch")?);
+    let port = decimal(port.as_bytes()).map_err(|_| DialError::Protocol)?;
+    let epoch = decimal(epoch.as_bytes()).map_err(|_| DialError::Protocol)?;
+    Ok((epoch, Endpoint { host, port }))
 }
 
 /// Asks a few nodes that are known, and if none of them answers, those that are configured; believes the one that has
@@ -210,20 +216,21 @@ pub(super) async fn within<T>(
     tokio::time::timeout(patience, asked).await.unwrap_or(Err(DialError::Silent.into()))
 }
 
-struct Said {
+pub(super) struct Said {
     /// Whether the node finds the cluster well, and the latest epoch that it has heard of.
-    rank: (bool, u64),
-    layout: Layout,
+    pub(super) rank: (bool, u64),
+    pub(super) layout: Layout,
 }
 
-fn said(at: &Endpoint, answers: Vec<Value>) -> Result<Said, ConnectError> {
+/// Reads the answers to `CLUSTER INFO` and `CLUSTER SLOTS`.
+pub(super) fn said(at: &Endpoint, answers: Vec<Value>) -> Result<Said, ConnectError> {
     let [info, slots] = <[Value; 2]>::try_from(answers).map_err(|_| DialError::Protocol)?;
     if let Value::ServerError(error) = &info {
         return Err(if error.code() == "NOPERM" { DialError::Permission.into() } else { ConnectError::NotCluster });
     }
     let info = String::from_redis_value(info).map_err(|_| DialError::Protocol)?;
     let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-    let epoch = field("cluster_current_epoch").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let epoch = field("cluster_current_epoch").and_then(|text| decimal(text.as_bytes()).ok()).unwrap_or(0);
     let rank = (field("cluster_state") == Some("ok"), epoch);
     Ok(Said { rank, layout: layout(at, slots).ok_or(DialError::Protocol)? })
 }
@@ -294,6 +301,19 @@ mod tests {
         let layout = layout(&asked, Value::Array(vec![range(1, 2, text("a"), 1)])).expect("an answer");
         let slots = layout.slots.expect("slots");
         assert_eq!((slots[0], slots[1], slots[3]), (None, Some(0), None));
+    }
+
+    #[test]
+    fn a_sentinels_numbers_have_one_form() {
+        let answer = |port: &str, epoch: &str| {
+            let fields = ["name", "mail", "ip", "10.0.0.1", "port", port, "config-epoch", epoch];
+            primary(Value::Array(fields.map(text).to_vec()))
+        };
+        let at = Endpoint { host: "10.0.0.1".to_owned(), port: 6379 };
+        assert_eq!(answer("6379", "3"), Ok((3, at)));
+        for (port, epoch) in [("+6379", "3"), ("65536", "3"), ("6379", "-1"), ("6379", "+3"), ("6379", "")] {
+            assert_eq!(answer(port, epoch), Err(DialError::Protocol.into()));
+        }
     }
 
     #[test]

@@ -207,7 +207,11 @@ pub(super) async fn connect(
 
 /// Asks a server who it is.
 pub(super) async fn identify(link: &Link, greeting: Greeting) -> Result<Server, DialError> {
-    let answer = link.ask(&["INFO", "server", "replication", "memory"]).await?;
+    described(link.ask(&["INFO", "server", "replication", "memory"]).await?, greeting)
+}
+
+/// Reads the answer to `INFO`.
+pub(super) fn described(answer: Value, greeting: Greeting) -> Result<Server, DialError> {
     if let Value::ServerError(error) = &answer {
         return Err(match error.code() {
             "NOPERM" => DialError::Permission,

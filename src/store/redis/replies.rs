@@ -180,6 +180,30 @@ fn sequence_or_none(number: i64) -> Result<Sequence, StoreError> {
     if number == 0 { Ok(Sequence::NONE) } else { sequence(number) }
 }
 
-fn decimal<T: std::str::FromStr>(text: &[u8]) -> Result<T, StoreError> {
-    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(UNREADABLE)
+/// A number as Redis writes it: digits only, for each number has one form.
+pub(super) fn decimal<T: std::str::FromStr>(text: &[u8]) -> Result<T, StoreError> {
+    match text {
+        [b'0'] | [b'1'..=b'9', ..] if text.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(UNREADABLE)
+        }
+        _ => Err(UNREADABLE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queued_entry_has_one_form_of_its_id() {
+        let read = |id: &str| {
+            let blob = [&[0x10][..], &[0; Entry::HEADER_LEN - 1], b"an envelope"].concat();
+            entry(Value::BulkString(id.as_bytes().to_vec()), Value::BulkString(blob))
+        };
+        assert_eq!(read("0-7").map(|read| read.sequence.get()), Ok(7));
+        assert!(read("0-18446744073709551615").is_ok());
+        for id in ["0-+7", "0-07", "0-0", "0--7", "0-", "0- 7", "0-7 ", "1-7", "7", "0-18446744073709551616"] {
+            assert_eq!(read(id), Err(UNREADABLE), "{id}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ use super::breaker::Breaker;
 use super::events::RunTag;
 use super::keys;
 use super::node::{Node, refusal};
+use super::replies;
 use super::topology::{Nudge, Topology};
 use super::wire::{Endpoint, Fault, Out, Outbox};
 use crate::jitter::around;
@@ -321,9 +322,9 @@ fn judge(outcome: Result<Value, Fault>, repeatable: bool, last: &mut StoreError)
 }
 
 /// Where `ASK slot host:port` points.
-fn redirected(details: Option<&str>) -> Option<Endpoint> {
+pub(super) fn redirected(details: Option<&str>) -> Option<Endpoint> {
     let (host, port) = details?.split_whitespace().nth(1)?.rsplit_once(':')?;
-    Some(Endpoint { host: host.to_owned(), port: port.parse().ok()? })
+    Some(Endpoint { host: host.to_owned(), port: replies::decimal(port.as_bytes()).ok()? })
 }
 
 /// A command that is written once and has no haste.

@@ -178,7 +178,11 @@ async fn durable(link: &Link, server: &Server, durability: Durability, start: bo
 }
 
 async fn setting(link: &Link, name: &str) -> Result<String, ConnectError> {
-    let answer = link.ask(&["CONFIG", "GET", name]).await.map_err(DialError::from)?;
+    set_to(link.ask(&["CONFIG", "GET", name]).await.map_err(DialError::from)?)
+}
+
+/// Reads the answer to `CONFIG GET` of one setting; nothing if the server knows none of the name.
+pub(super) fn set_to(answer: Value) -> Result<String, ConnectError> {
     if let Value::ServerError(_) = &answer {
         return Err(ConnectError::Unknowable);
     }

@@ -83,7 +83,7 @@ impl From<Fault> for DialError {
 }
 
 /// What a server says of itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Greeting {
     pub(crate) version: String,
     /// `standalone`, `cluster` or `sentinel`.
@@ -147,28 +147,10 @@ impl Dialer {
     }
 
     async fn greet(&self, link: &Link) -> Result<Greeting, DialError> {
-        let hello = match &self.password {
+        let greeting = greeting(match &self.password {
             Some(password) => link.ask(&["HELLO", "3", "AUTH", &self.user, password, "SETNAME", "sealpost"]).await?,
             None => link.ask(&["HELLO", "3", "SETNAME", "sealpost"]).await?,
-        };
-        if let Value::ServerError(error) = &hello {
-            return Err(match error.code() {
-                "WRONGPASS" | "NOAUTH" => DialError::Password,
-                "NOPERM" => DialError::Permission,
-                "LOADING" | "MASTERDOWN" => DialError::NotReady,
-                _ => DialError::Protocol,
-            });
-        }
-        let fields = Vec::<(String, Value)>::from_redis_value(hello).map_err(|_| DialError::Protocol)?;
-        let mut greeting = Greeting::default();
-        for (name, value) in fields {
-            let text = || String::from_redis_value_ref(&value).unwrap_or_default();
-            match name.as_str() {
-                "version" => greeting.version = text(),
-                "mode" => greeting.mode = text(),
-                _ => {}
-            }
-        }
+        })?;
         if self.database != 0
             && let Value::ServerError(error) = link.ask(&["SELECT", &self.database.to_string()]).await?
         {
@@ -176,6 +158,29 @@ impl Dialer {
         }
         Ok(greeting)
     }
+}
+
+/// Reads the answer to `HELLO`.
+pub(in super::super) fn greeting(answer: Value) -> Result<Greeting, DialError> {
+    if let Value::ServerError(error) = &answer {
+        return Err(match error.code() {
+            "WRONGPASS" | "NOAUTH" => DialError::Password,
+            "NOPERM" => DialError::Permission,
+            "LOADING" | "MASTERDOWN" => DialError::NotReady,
+            _ => DialError::Protocol,
+        });
+    }
+    let fields = Vec::<(String, Value)>::from_redis_value(answer).map_err(|_| DialError::Protocol)?;
+    let mut greeting = Greeting::default();
+    for (name, value) in fields {
+        let text = || String::from_redis_value_ref(&value).unwrap_or_default();
+        match name.as_str() {
+            "version" => greeting.version = text(),
+            "mode" => greeting.mode = text(),
+            _ => {}
+        }
+    }
+    Ok(greeting)
 }
 
 /// The authority's file holds no certificate.
