@@ -116,6 +116,30 @@ async fn p4_an_empty_mailbox_is_caught_up() {
 }
 
 #[tokio::test]
+async fn an_app_hears_of_no_mailbox_but_its_own() {
+    let pair = Pair::new().await;
+    pair.fake.faults(|faults| faults.others_opened = 1);
+    let mut inbox = pair.inbox();
+    for pings in 1..=2 {
+        pair.fake.ping();
+        pair.fake.until(|state| state.pongs == pings).await;
+    }
+    // By now it has heard that the other mailbox is caught up.
+    pair.fake.end_streams(None, 0);
+    assert!(matches!(next(&mut inbox).await, Event::CaughtUp(mailbox) if mailbox == pair.bob.address()));
+    assert_eq!(pair.fake.state().opens, 2);
+}
+
+#[tokio::test]
+async fn a_relay_that_opens_more_than_was_asked_for_is_left() {
+    let pair = Pair::new().await;
+    pair.fake.faults(|faults| faults.more_opened = 1);
+    let mut inbox = pair.inbox();
+    assert!(matches!(next(&mut inbox).await, Event::CaughtUp(_)));
+    assert_eq!(pair.fake.state().opens, 2);
+}
+
+#[tokio::test]
 async fn acknowledgements_travel_together() {
     let pair = Pair::new().await;
     for _ in 0..20 {

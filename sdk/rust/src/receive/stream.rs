@@ -46,6 +46,8 @@ pub(super) struct Stream<'a> {
     mailboxes: HashMap<u32, Address>,
     /// The other way round.
     numbers: HashMap<Address, u32>,
+    /// Mailboxes that the relay was asked for and has not opened yet. It opens no others.
+    asked: usize,
     /// How long it may be silent.
     patience: Duration,
     heard: Instant,
@@ -55,19 +57,8 @@ pub(super) struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     pub(super) async fn run(session: &'a mut Session, live_since: &mut Option<Instant>) -> End {
-        session.board.new_stream();
         let (requests, outgoing) = mpsc::channel(WAITING_REQUESTS);
-        let mut stream = Self {
-            session,
-            requests,
-            mailboxes: HashMap::new(),
-            numbers: HashMap::new(),
-            // Said by `opened`.
-            patience: Duration::ZERO,
-            heard: Instant::now(),
-            flush_at: None,
-            reopen_at: None,
-        };
+        let mut stream = Self::new(session, requests);
         let mut responses = match stream.open(outgoing).await {
             Ok(responses) => responses,
             Err(end) => return end,
@@ -83,16 +74,25 @@ impl<'a> Stream<'a> {
         }
     }
 
+    fn new(session: &'a mut Session, requests: mpsc::Sender<ReceiveRequest>) -> Self {
+        session.board.new_stream();
+        Self {
+            session,
+            requests,
+            mailboxes: HashMap::new(),
+            numbers: HashMap::new(),
+            asked: 0,
+            // Said by `opened`.
+            patience: Duration::ZERO,
+            heard: Instant::now(),
+            flush_at: None,
+            reopen_at: None,
+        }
+    }
+
     async fn open(&mut self, outgoing: mpsc::Receiver<ReceiveRequest>) -> Result<Streaming<ReceiveResponse>, End> {
-        self.session.asked = self.session.owners.keys().copied().collect();
-        let Session { relay, owners, asked, options, events, .. } = &*self.session;
-        let keys = asked.iter().filter_map(|address| owners.get(address));
-        let proofs = keys.map(|key| relay.inner.prover.prove(key, Operation::OpenMailbox)).collect();
-        self.tell(Request::Open(v1::Open {
-            proofs,
-            max_outstanding_messages: options.max_outstanding_messages,
-            max_outstanding_bytes: options.max_outstanding_bytes,
-        }));
+        self.ask();
+        let Session { relay, options, events, .. } = &*self.session;
         let limit = usize::try_from(options.max_outstanding_bytes.saturating_add(BATCH_OVERHEAD)).unwrap_or(usize::MAX);
         // A connection for each stream: after a failure, the old one may be dead without anybody having noticed.
         let mut service =
@@ -108,14 +108,30 @@ impl<'a> Stream<'a> {
             opened = opening => opened,
             () = events.closed() => return Err(End::Closed),
         };
-        match opened.map_err(End::Failed)? {
-            (responses, Some(Response::Opened(opened))) => {
-                self.opened(opened).map_err(End::Failed)?;
-                Ok(responses)
-            }
-            (mut responses, Some(Response::Closing(closing))) => {
-                Err(End::Failed(last_word(closing, &mut responses).await))
-            }
+        let (mut responses, first) = opened.map_err(End::Failed)?;
+        self.begin(first, &mut responses).await?;
+        Ok(responses)
+    }
+
+    /// Asks for all mailboxes.
+    fn ask(&mut self) {
+        self.session.asked = self.session.owners.keys().copied().collect();
+        let Session { relay, owners, asked, options, .. } = &*self.session;
+        let keys = asked.iter().filter_map(|address| owners.get(address));
+        let proofs: Vec<_> = keys.map(|key| relay.inner.prover.prove(key, Operation::OpenMailbox)).collect();
+        self.asked = proofs.len();
+        self.tell(Request::Open(v1::Open {
+            proofs,
+            max_outstanding_messages: options.max_outstanding_messages,
+            max_outstanding_bytes: options.max_outstanding_bytes,
+        }));
+    }
+
+    /// What the relay says first.
+    async fn begin(&mut self, first: Option<Response>, responses: &mut Streaming<ReceiveResponse>) -> Result<(), End> {
+        match first {
+            Some(Response::Opened(opened)) => self.opened(opened).map_err(End::Failed),
+            Some(Response::Closing(closing)) => Err(End::Failed(last_word(closing, responses).await)),
             _ => Err(End::Failed(Error::Contract("a stream begins with `opened`"))),
         }
     }

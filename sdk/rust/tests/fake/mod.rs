@@ -69,6 +69,10 @@ pub struct Faults {
     pub cut_batches: u32,
     /// So many streams fall silent once they are open.
     pub silent_streams: u32,
+    /// So many times another mailbox is opened than the one that was asked for.
+    pub others_opened: u32,
+    /// So many times one mailbox more is opened than was asked for.
+    pub more_opened: u32,
 }
 
 #[derive(Default)]

@@ -35,6 +35,9 @@ struct OpenMailbox {
     backlog: Option<u64>,
 }
 
+/// The address of a mailbox that nobody asked for.
+const OTHER: &[u8] = &[9; 32];
+
 type Answers = Response<ReceiverStream<Result<ReceiveResponse, Status>>>;
 
 impl Fake {
@@ -88,8 +91,13 @@ impl Open {
             let number = self.next_number;
             self.next_number += 1;
             self.mailboxes.insert(number, open);
-            let address = address.as_bytes().to_vec().into();
+            let other = take(&mut state.faults.others_opened);
+            let address = if other { OTHER.into() } else { address.as_bytes().to_vec().into() };
             opened.mailboxes.push(v1::OpenedMailbox { mailbox: number, address, session: vec![0; 16].into() });
+        }
+        if take(&mut self.fake.state().faults.more_opened) {
+            let (mailbox, session) = (self.next_number, vec![0; 16].into());
+            opened.mailboxes.push(v1::OpenedMailbox { mailbox, address: OTHER.into(), session });
         }
         self.say(Say::Opened(opened)).await;
         self.fake.wake();

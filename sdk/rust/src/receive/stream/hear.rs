@@ -38,6 +38,9 @@ impl Stream<'_> {
             }
             Response::CaughtUp(v1::CaughtUp { mailbox }) => {
                 let mailbox = self.mailbox(mailbox)?;
+                if !self.session.owners.contains_key(&mailbox) {
+                    return Ok(());
+                }
                 self.session.board.caught_up(&mailbox);
                 self.emit(RawEvent::CaughtUp(mailbox)).await
             }
@@ -96,6 +99,7 @@ impl Stream<'_> {
     pub(super) fn opened(&mut self, opened: v1::Opened) -> Result<(), Error> {
         for v1::OpenedMailbox { mailbox: number, address, .. } in opened.mailboxes {
             let mailbox = Address::try_from(&*address).map_err(|_| Error::Contract("an address has 32 bytes"))?;
+            self.asked = self.asked.checked_sub(1).ok_or(Error::Contract("a mailbox that nobody asked for"))?;
             self.mailboxes.insert(number, mailbox);
             self.numbers.insert(mailbox, number);
         }

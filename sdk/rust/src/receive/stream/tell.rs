@@ -28,6 +28,7 @@ impl Stream<'_> {
                 if !(is_open && is_known) {
                     let proof = self.session.relay.inner.prover.prove(&owner, Operation::OpenMailbox);
                     self.tell(Request::Add(v1::Add { proof: Some(proof) }));
+                    self.asked = self.asked.saturating_add(1);
                 }
                 self.session.owners.insert(address, *owner);
             }
