@@ -4,6 +4,7 @@
 
 pub use crate::api::fuzzing::{proof, request};
 pub use crate::config::fuzzing::config;
+pub use crate::edge::fuzzing::proxy;
 pub use crate::store::embedded::fuzzing::row;
 pub use crate::store::fuzzing::entry;
-pub use crate::store::redis::fuzzing::{event, reply, script_answer};
+pub use crate::store::redis::fuzzing::{discovery, event, reply, script_answer};

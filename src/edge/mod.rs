@@ -6,6 +6,8 @@
 mod accept;
 mod certificate;
 mod connection;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod guard;
 mod handshakes;
 mod peers;

@@ -46,6 +46,8 @@ targets! {
     card: formats::card;
     /// A configuration file, and the settings that have a grammar of their own.
     config: sealpost::fuzzing::config;
+    /// What a Redis server, a node of a Cluster or a Sentinel says of itself and of others.
+    discovery: sealpost::fuzzing::discovery;
     /// A stored envelope with what is kept beside it, in both stores.
     entry: sealpost::fuzzing::entry;
     /// A sealed envelope.
@@ -58,10 +60,14 @@ targets! {
     invite: formats::invite;
     /// An owner's proof, as a client sends it.
     proof: sealpost::fuzzing::proof;
+    /// What a load balancer says first, in pieces.
+    proxy: sealpost::fuzzing::proxy;
     /// What a Redis server says, in pieces.
     reply: sealpost::fuzzing::reply;
     /// A request of any kind.
     request: sealpost::fuzzing::request;
+    /// What a client gets of a relay: a stream, results, a refusal.
+    response: sealpost_client::fuzzing::response;
     /// A row of the embedded store.
     row: sealpost::fuzzing::row;
     /// The answer of a Redis script.

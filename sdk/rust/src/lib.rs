@@ -49,6 +49,9 @@ mod dedup;
 mod device;
 mod device_file;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod link;
 mod mailbox;
 mod message;

@@ -236,7 +236,7 @@ pub(super) fn said(at: &Endpoint, answers: Vec<Value>) -> Result<Said, ConnectEr
 }
 
 /// Reads the answer to `CLUSTER SLOTS`: ranges, each with its primary first.
-pub(super) fn layout(asked: &Endpoint, answer: Value) -> Option<Layout> {
+fn layout(asked: &Endpoint, answer: Value) -> Option<Layout> {
     let Value::Array(ranges) = answer else { return None };
     let mut nodes: Vec<Endpoint> = Vec::new();
     let mut slots = vec![None; usize::from(SLOTS)];

@@ -15,6 +15,9 @@ use std::time::Duration;
 
 use sealpost_core::IdentityKey;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use stream::fuzzing::received;
+
 pub use inbox::{Event, Inbox};
 pub use opening::{Origin, Problem, Received, Undecipherable};
 pub use raw::{Delivery, RawEvent, RawInbox};

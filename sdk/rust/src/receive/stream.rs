@@ -1,5 +1,7 @@
 //! One stream, from its opening to its end.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod hear;
 mod tell;
 

@@ -1,5 +1,7 @@
 //! Sending many messages over one stream, without waiting for each.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod outbox;
 #[cfg(test)]
 mod outbox_tests;

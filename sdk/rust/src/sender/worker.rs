@@ -100,7 +100,8 @@ impl Worker {
                 biased;
                 arrived = results.message() => {
                     heard = Instant::now();
-                    self.decide(arrived?.ok_or_else(|| Error::Unreachable("the stream ended".into()))?)?;
+                    let answer = arrived?.ok_or_else(|| Error::Unreachable("the stream ended".into()))?;
+                    decide(&mut self.outbox, answer, heard)?;
                 }
                 () = self.take() => {}
                 room = requests.reserve(), if self.outbox.has_ready() => {
@@ -128,17 +129,17 @@ impl Worker {
             room.send(v1::SendStreamRequest { sends });
         }
     }
+}
 
-    fn decide(&mut self, answer: SendStreamResponse) -> Result<(), Error> {
-        let now = Instant::now();
-        for v1::SendResult { tag, refusal } in answer.results {
-            let result = refusal.map_or(Ok(()), |refusal| Err(refused(refusal)));
-            if !self.outbox.decide(tag, result, now) {
-                return Err(Error::Contract("a result for a message that is not under way"));
-            }
+/// The relay's word on some messages.
+pub(super) fn decide(outbox: &mut Outbox, answer: SendStreamResponse, now: Instant) -> Result<(), Error> {
+    for v1::SendResult { tag, refusal } in answer.results {
+        let result = refusal.map_or(Ok(()), |refusal| Err(refused(refusal)));
+        if !outbox.decide(tag, result, now) {
+            return Err(Error::Contract("a result for a message that is not under way"));
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn refused(refusal: v1::Refusal) -> Error {

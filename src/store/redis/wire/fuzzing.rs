@@ -2,6 +2,7 @@
 
 use redis::Value;
 
+pub(in super::super) use super::dial::greeting;
 use super::reply::{Malformed, Said, Scanner, said};
 
 /// What a server says, in pieces whose sizes follow from the first byte: it is understood as if it had come whole, and
@@ -31,6 +32,13 @@ pub(in super::super) fn answer(bytes: &[u8]) -> Option<Value> {
         Ok(Said::Answer(value)) => Some(value),
         _ => None,
     }
+}
+
+/// The value that a server answers first, and the bytes behind it.
+pub(in super::super) fn first_answer(bytes: &[u8]) -> Option<(Value, &[u8])> {
+    let length = Scanner::default().scan(bytes).ok()??;
+    let (first, rest) = bytes.split_at_checked(length)?;
+    Some((answer(first)?, rest))
 }
 
 #[derive(Debug)]
