@@ -20,7 +20,7 @@ use sealpost_properties::{TARGETS, Target};
 /// Changed inputs for each target, if there is time.
 const CHANGED: u64 = 20_000;
 /// For the changed inputs of a target.
-const TIME: Duration = Duration::from_secs(2);
+const TIME: Duration = Duration::from_secs(1);
 /// As for libFuzzer.
 const LONGEST: usize = 4096;
 
