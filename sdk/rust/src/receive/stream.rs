@@ -93,8 +93,16 @@ impl<'a> Stream<'a> {
     }
 
     async fn open(&mut self, outgoing: mpsc::Receiver<ReceiveRequest>) -> Result<Streaming<ReceiveResponse>, End> {
-        self.ask();
-        let Session { relay, options, events, .. } = &*self.session;
+        self.session.asked = self.session.owners.keys().copied().collect();
+        self.asked = self.session.asked.len();
+        let Session { relay, owners, asked, options, events, .. } = &*self.session;
+        let keys = asked.iter().filter_map(|address| owners.get(address));
+        let proofs = keys.map(|key| relay.inner.prover.prove(key, Operation::OpenMailbox)).collect();
+        self.tell(Request::Open(v1::Open {
+            proofs,
+            max_outstanding_messages: options.max_outstanding_messages,
+            max_outstanding_bytes: options.max_outstanding_bytes,
+        }));
         let limit = usize::try_from(options.max_outstanding_bytes.saturating_add(BATCH_OVERHEAD)).unwrap_or(usize::MAX);
         // A connection for each stream: after a failure, the old one may be dead without anybody having noticed.
         let mut service =
@@ -113,20 +121,6 @@ impl<'a> Stream<'a> {
         let (mut responses, first) = opened.map_err(End::Failed)?;
         self.begin(first, &mut responses).await?;
         Ok(responses)
-    }
-
-    /// Asks for all mailboxes.
-    fn ask(&mut self) {
-        self.session.asked = self.session.owners.keys().copied().collect();
-        let Session { relay, owners, asked, options, .. } = &*self.session;
-        let keys = asked.iter().filter_map(|address| owners.get(address));
-        let proofs: Vec<_> = keys.map(|key| relay.inner.prover.prove(key, Operation::OpenMailbox)).collect();
-        self.asked = proofs.len();
-        self.tell(Request::Open(v1::Open {
-            proofs,
-            max_outstanding_messages: options.max_outstanding_messages,
-            max_outstanding_bytes: options.max_outstanding_bytes,
-        }));
     }
 
     /// What the relay says first.

@@ -1,7 +1,7 @@
 //! What holds for anything that a relay says on a stream.
 
 use std::cell::LazyCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -41,12 +41,11 @@ pub(crate) fn received(bytes: &[u8]) {
     let decoder = Codec::<ReceiveRequest, ReceiveResponse>::default().decoder();
     let mut responses = Streaming::new_response(decoder, Said::new(body, &last), StatusCode::OK, None, None);
 
-    let owners = [1, 2].map(|seed| IdentityKey::from_seed([seed; 32]));
     let (events, mut shown) = mpsc::channel(ROOM);
     let (_commands, commands) = mpsc::channel(1);
     let mut session = Session {
         relay: relay.clone(),
-        owners: owners.into_iter().map(|key| (key.address(), key)).collect(),
+        owners: OWNERS.clone(),
         asked: Vec::new(),
         options: StreamOptions { max_outstanding_messages: 4, ..StreamOptions::default() },
         board: Arc::new(Board::default()),
@@ -90,7 +89,8 @@ pub(crate) fn received(bytes: &[u8]) {
 
 /// From the first message to the end, as [`Stream::run`] does it.
 async fn serve(stream: &mut Stream<'_>, responses: &mut Streaming<ReceiveResponse>) -> End {
-    stream.ask();
+    // What it asks for needs signatures, which take longer than all the rest.
+    stream.asked = stream.session.owners.len();
     let first = match responses.message().await {
         Ok(first) => first.and_then(|first| first.kind),
         Err(status) => return End::Failed(status.into()),
@@ -172,6 +172,11 @@ const ROOM: usize = 8;
 static RELAY: LazyLock<Option<Relay>> = LazyLock::new(|| {
     let options = RelayOptions::from_url("http://localhost").ok()?;
     Relay::connect(options.trust(Trust::Plaintext)).ok()
+});
+
+static OWNERS: LazyLock<HashMap<Address, IdentityKey>> = LazyLock::new(|| {
+    let keys = [1, 2].map(|seed| IdentityKey::from_seed([seed; 32]));
+    keys.into_iter().map(|key| (key.address(), key)).collect()
 });
 
 thread_local! {
