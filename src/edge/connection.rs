@@ -1,12 +1,9 @@
 //! One connection: who it is, handshake, then HTTP until it ends.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
-use std::io;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -15,8 +12,6 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
-use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::debug;
@@ -25,6 +20,7 @@ use super::guard::{Asked, Guard, Refuse};
 use super::handshakes::{Handshakes, Seat};
 use super::peers::{Counted, Peers};
 use super::throttle::Throttle;
+use super::tls::TlsStream;
 use super::{EdgeConfig, Security, proxy};
 use crate::jitter::around;
 use crate::telemetry::{Greeting, Metrics};
@@ -44,7 +40,7 @@ pub(super) struct Connections<B> {
 /// A connection that may speak HTTP.
 enum Greeted {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(TlsStream<TcpStream>),
 }
 
 impl<B> Connections<B>
@@ -110,26 +106,12 @@ where
         let counted = self.peers.admit(peer).ok_or(Greeting::TooManyOfPeer)?;
         let greeted = match &self.security {
             Security::Plaintext => Greeted::Plain(socket),
-            Security::Tls(acceptor) => {
-                Greeted::Tls(Box::new(self.handshake(acceptor, socket).await.map_err(|_| Greeting::Failed)?))
+            Security::Tls(config) => {
+                let accepted = TlsStream::accept(socket, config.clone(), &self.handshakes.working);
+                Greeted::Tls(accepted.await.map_err(|_| Greeting::Failed)?)
             }
         };
         Ok((counted, greeted))
-    }
-
-    async fn handshake(&self, acceptor: &TlsAcceptor, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await?;
-        let mut handshake = hello.into_stream(acceptor.config().clone());
-        let first = {
-            // It fails only where the semaphore is closed, which ours never is.
-            let _turn = self.handshakes.working.acquire().await.ok();
-            // The keys are worked out at the first poll. What follows is waiting for the peer.
-            poll_fn(|context| Poll::Ready(Pin::new(&mut handshake).poll(context))).await
-        };
-        match first {
-            Poll::Ready(outcome) => outcome,
-            Poll::Pending => handshake.await,
-        }
     }
 
     async fn http<S, I>(&self, socket: I, service: S)

@@ -6,8 +6,10 @@
 mod authority;
 mod certificates;
 mod expiry;
+mod records;
 mod reload;
 mod source;
+mod stream;
 mod tickets;
 
 use std::fmt;
@@ -21,11 +23,11 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, NoServerSessionStorage, ProducesTickets};
 use rustls::version::{TLS12, TLS13};
 use thiserror::Error;
-use tokio_rustls::TlsAcceptor;
 
 use self::authority::ByAuthority;
 use self::certificates::ByName;
 pub use self::reload::Reloader;
+pub(super) use self::stream::TlsStream;
 use self::tickets::SharedTickets;
 use crate::clock::Clock;
 
@@ -33,7 +35,7 @@ use crate::clock::Clock;
 #[derive(Clone)]
 pub enum Security {
     /// By TLS.
-    Tls(TlsAcceptor),
+    Tls(Arc<ServerConfig>),
     /// Not at all: for a mesh or a proxy that does it, and for loopback.
     Plaintext,
 }
@@ -189,8 +191,8 @@ impl Security {
     /// Offers HTTP/1.1 too.
     pub(super) fn with_http1(self) -> Self {
         match self {
-            Self::Tls(acceptor) => {
-                let mut config = ServerConfig::clone(acceptor.config());
+            Self::Tls(config) => {
+                let mut config = ServerConfig::clone(&config);
                 config.alpn_protocols.push(b"http/1.1".to_vec());
                 Self::by(config)
             }
@@ -199,7 +201,7 @@ impl Security {
     }
 
     fn by(config: ServerConfig) -> Self {
-        Self::Tls(TlsAcceptor::from(Arc::new(config)))
+        Self::Tls(Arc::new(config))
     }
 }
 
