@@ -359,7 +359,8 @@ async fn who_begins_with_something_else_gets_an_alert() {
 async fn a_message_of_a_handshake_has_a_longest_size() {
     let no_hello = InvalidMessage::IllegalEmptyList("CipherSuites");
     for (header, expected) in [
-        ([1, 0, 0xee, 0], Error::InvalidMessage(no_hello)),
+        // It ends where the fifth record does.
+        ([1, 0, 0xea, 0x5c], Error::InvalidMessage(no_hello)),
         // With what its records add, more than may be kept.
         ([1, 0, 0xff, 0xff], Error::PeerSentOversizedRecord),
         ([1, 1, 0, 0], Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge)),
