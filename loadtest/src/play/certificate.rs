@@ -43,11 +43,12 @@ pub(super) async fn play(scene: &Scene) -> Result<Report, Problem> {
         seen.spoil(installation, &events).await?;
         seen.replace(installation, &events).await?;
         tokio::time::sleep(scenario.certificate.pause.0).await;
-        fleet.until_live(count).await?;
         Ok(seen)
     };
     let (heard, seen) = stage.play(&part, replaced).await?;
-    let streams = fleet.crowd().take_away().streams;
+    // Those that came back, and those that are away now.
+    let away = count.saturating_sub(fleet.crowd().live());
+    let streams = fleet.crowd().take_away().streams + u64::try_from(away).unwrap_or(u64::MAX);
     let mut report = fill::begun(scene, scenario);
     report.environment = ready.environment();
     fill::heard(&mut report, &heard)?;
