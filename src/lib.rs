@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod api;
+mod budget;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -17,4 +18,3 @@ mod jitter;
 pub mod server;
 pub mod store;
 pub mod telemetry;
-mod unfinished;

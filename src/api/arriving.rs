@@ -16,14 +16,14 @@ use tokio::time::Sleep;
 
 use super::failure;
 use super::framing::Framing;
-use crate::unfinished::Unfinished;
+use crate::budget::Budget;
 
 /// A body whose unfinished message is counted and timed.
 pub struct Arriving<B> {
     body: B,
     framing: Framing,
     /// Where the bytes of its connection are counted, and how many of them are this body's.
-    unfinished: Option<Arc<Unfinished>>,
+    unfinished: Option<Arc<Budget>>,
     counted: usize,
     timeout: Duration,
     /// Runs since the unfinished message was first waited for.
@@ -36,7 +36,7 @@ const UNCOUNTED: usize = 64 * 1024;
 
 impl<B> Arriving<B> {
     /// Each message of this body may take so long to come.
-    pub(super) fn new(body: B, unfinished: Option<Arc<Unfinished>>, timeout: Duration) -> Self {
+    pub(super) fn new(body: B, unfinished: Option<Arc<Budget>>, timeout: Duration) -> Self {
         Self { body, framing: Framing::START, unfinished, counted: 0, timeout, late: None }
     }
 
@@ -142,7 +142,7 @@ mod tests {
     /// More than is not counted.
     const LENGTH: usize = UNCOUNTED + 1000;
 
-    fn arriving(unfinished: &Arc<Unfinished>, pieces: impl IntoIterator<Item = Vec<u8>>) -> Arriving<Pieces> {
+    fn arriving(unfinished: &Arc<Budget>, pieces: impl IntoIterator<Item = Vec<u8>>) -> Arriving<Pieces> {
         Arriving::new(Pieces(pieces.into_iter().collect()), Some(unfinished.clone()), TIMEOUT)
     }
 
@@ -171,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn p10_what_is_unfinished_is_counted_until_it_is_whole() {
-        let unfinished = Unfinished::new(1000);
+        let unfinished = Arc::new(Budget::new(1000));
         let mut first = arriving(&unfinished, [beginning(UNCOUNTED + 600), vec![7; 400]]);
         assert_eq!(next(&mut first).await, Ok(()));
         assert!(!unfinished.take(401));
@@ -184,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_dropped_or_refused_counts_no_longer() {
-        let unfinished = Unfinished::new(1000);
+        let unfinished = Arc::new(Budget::new(1000));
         let mut first = arriving(&unfinished, [beginning(UNCOUNTED + 600)]);
         let mut second = arriving(&unfinished, [beginning(UNCOUNTED + 300), vec![7; 200]]);
         assert_eq!((next(&mut first).await, next(&mut second).await), (Ok(()), Ok(())));
@@ -197,7 +197,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn p10_a_message_that_does_not_come_whole_in_time_ends_its_stream() {
-        let unfinished = Unfinished::new(1000);
+        let unfinished = Arc::new(Budget::new(1000));
         let begin = tokio::time::Instant::now();
         // Both by what announces it and within it.
         for came in [beginning(0)[..3].to_vec(), beginning(10)] {
@@ -210,7 +210,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn between_messages_a_stream_may_be_silent_and_each_has_its_own_time() {
-        let unfinished = Unfinished::new(1000);
+        let unfinished = Arc::new(Budget::new(1000));
         let mut body = arriving(&unfinished, [beginning(10)]);
         assert_eq!(next(&mut body).await, Ok(()));
         assert_eq!(next(&mut body).now_or_never(), None);

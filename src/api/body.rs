@@ -18,6 +18,8 @@ use sealpost_proto::{Reason, status};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use super::framing::PREFIX;
+
 /// What the generated service streams instead.
 pub(super) type Nothing<M> = Empty<Result<M, Status>>;
 
@@ -55,8 +57,6 @@ enum End {
 
 /// Messages that are ready together leave together, up to so many bytes.
 const ENOUGH: usize = 32 * 1024;
-/// A flag (not compressed) and the length.
-const PREFIX: usize = 5;
 
 impl<M: Message> Messages<M> {
     pub(super) fn new(source: impl Stream<Item = Result<M, Status>> + Send + 'static) -> Self {
@@ -88,7 +88,7 @@ impl<M: Message> Messages<M> {
 fn append(bytes: &mut Vec<u8>, message: &impl Message) -> Option<()> {
     let length = message.encoded_len();
     let prefix = u32::try_from(length).ok()?.to_be_bytes();
-    bytes.reserve_exact(PREFIX + length);
+    bytes.reserve_exact(usize::from(PREFIX) + length);
     bytes.push(0);
     bytes.extend_from_slice(&prefix);
     message.encode(bytes).ok()

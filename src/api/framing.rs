@@ -19,8 +19,8 @@ pub(super) enum Framing {
     },
 }
 
-/// A flag, and four bytes of length.
-const PREFIX: u8 = 5;
+/// Before each message: a flag (not compressed), and four bytes of length.
+pub(super) const PREFIX: u8 = 5;
 
 impl Framing {
     /// Before the first message.

@@ -108,7 +108,7 @@ pub struct ListenSettings {
     #[arg(id = "listen-proxy-protocol", long = "listen-proxy-protocol", env = "SEALPOST_LISTEN_PROXY_PROTOCOL", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<bool>,
-    /// TLS handshakes at once; above that the oldest gives way after a second [default: 4096]
+    /// TLS handshakes at once; above that whose client has been silent for longest gives way, after a second [default: 4096]
     #[arg(
         id = "listen-max-handshakes",
         long = "listen-max-handshakes",

@@ -15,11 +15,13 @@ use super::acknowledger::Acknowledger;
 use super::bell::Bell;
 use super::credit::Credit;
 use super::hub::Hub;
-use super::inbox::News;
+use super::inbox::{self, News};
 use super::leave::{Drain, Ending, jittered};
 use super::lines::{Haste, Lines};
 use super::mailbox::{Mailbox, Pushed};
 use super::opening;
+use super::unwritten::Unwritten;
+use crate::budget::Budget;
 use crate::store::{
     Acknowledgement, Envelope, LARGEST_ENVELOPE, Read, ReadRequest, SessionId, Store, StoreError, StoreFuture,
 };
@@ -115,6 +117,7 @@ pub struct Feed<I, E> {
     services: Arc<Services>,
     input: Option<I>,
     bell: Arc<Bell>,
+    inboxes: Arc<Budget>,
     /// By number; a closed one leaves its place empty, so that numbers are never given twice.
     mailboxes: Vec<Option<Box<Mailbox>>>,
     credit: Credit,
@@ -122,15 +125,14 @@ pub struct Feed<I, E> {
     lines: Lines,
     reads: FuturesUnordered<StoreFuture<'static, DoneRead>>,
     openings: FuturesUnordered<StoreFuture<'static, DoneOpening>>,
-    /// Whose openings those are.
-    adding: Vec<Address>,
+    /// Whose openings those are, and the numbers that they will get.
+    adding: Vec<(u32, Address)>,
     output: VecDeque<Output<E>>,
     /// Envelopes on their way into `output`.
     batch: Vec<(u32, Sequence, Envelope)>,
     batch_bytes: usize,
-    /// Acknowledgements for which there was no room.
-    unwritten: VecDeque<Acknowledgement>,
-    /// The first of these, on its way.
+    /// Acknowledgements for which there was no room, and one that waits for room.
+    unwritten: Unwritten,
     writing: Option<StoreFuture<'static, ()>>,
     rung: Vec<u32>,
     pings: u32,
@@ -191,9 +193,10 @@ where
             return Err(FeedError::OpenTwice(Some(place)));
         }
         let bell = Arc::new(Bell::default());
+        let inboxes = Arc::new(Budget::new(inbox::MOST_OF_A_STREAM));
         let mailboxes: Vec<Option<Box<Mailbox>>> = stream::iter(addresses.into_iter().zip(0u32..))
             .map(|(address, number)| {
-                let opening = opening::open(services.clone(), address, number, bell.clone());
+                let opening = opening::open(services.clone(), address, number, bell.clone(), inboxes.clone());
                 async move {
                     match opening.await {
                         Ok(Some(mailbox)) => Ok(Some(mailbox)),
@@ -211,6 +214,7 @@ where
         let mut feed = Self {
             input,
             bell,
+            inboxes,
             mailboxes,
             credit,
             lines: Lines::default(),
@@ -220,7 +224,7 @@ where
             output: VecDeque::new(),
             batch: Vec::new(),
             batch_bytes: 0,
-            unwritten: VecDeque::new(),
+            unwritten: Unwritten::default(),
             writing: None,
             rung: Vec::new(),
             pings: 0,
@@ -270,9 +274,10 @@ where
             self.hear();
         } else if let Poll::Ready(Some((number, opened))) = self.openings.poll_next_unpin(context) {
             self.opened(number, opened);
-        } else if !self.unwritten.is_empty() {
-            // While there is no room for its acknowledgements the owner is not listened to.
-            ready!(self.poll_write_first(context));
+        } else if self.poll_write(context).is_ready() {
+            // There may be room for the next.
+        } else if self.unwritten.are_many() {
+            return Poll::Pending;
         } else {
             let Some(input) = &mut self.input else { return Poll::Pending };
             let input = ready!(input.poll_next_unpin(context));
@@ -281,16 +286,16 @@ where
         Poll::Ready(())
     }
 
-    fn poll_write_first(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(first) = self.unwritten.front() {
-            let (acknowledger, first) = (&self.services.acknowledger, first.clone());
-            let writing = self.writing.get_or_insert_with(|| {
-                let acknowledger = acknowledger.clone();
-                Box::pin(async move { acknowledger.put(first).await })
-            });
+    /// Waits until there was room for the first that is unwritten; if there is none, for ever.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.writing.is_none() {
+            let Some(first) = self.unwritten.pop() else { return Poll::Pending };
+            let acknowledger = self.services.acknowledger.clone();
+            self.writing = Some(Box::pin(async move { acknowledger.put(first).await }));
+        }
+        if let Some(writing) = &mut self.writing {
             ready!(writing.as_mut().poll(context));
             self.writing = None;
-            self.unwritten.pop_front();
         }
         Poll::Ready(())
     }
@@ -303,16 +308,25 @@ where
             Some(Err(error)) => self.close(FeedError::Input(error)),
             Some(Ok(Input::Pong)) => {}
             Some(Ok(Input::Acknowledge { mailbox, up_to, sequences })) => {
-                if let Err(error) = self.acknowledge(mailbox, up_to, &sequences, Writer::Here) {
+                let acknowledged = match self.was_given(mailbox) {
+                    true => self.acknowledge(mailbox, up_to, &sequences, Writer::Here),
+                    false => Err(FeedError::NoSuchNumber),
+                };
+                if let Err(error) = acknowledged {
                     self.close(error);
                 }
             }
-            Some(Ok(Input::Remove(number))) => match self.mailboxes.get(number as usize) {
-                Some(_) => self.close_mailbox(number, Ending::Removed),
-                None => self.close(FeedError::NoSuchNumber),
+            Some(Ok(Input::Remove(number))) => match self.was_given(number) {
+                true => self.close_mailbox(number, Ending::Removed),
+                false => self.close(FeedError::NoSuchNumber),
             },
             Some(Ok(Input::Add(address))) => self.add(address),
         }
+    }
+
+    /// Whether the owner was told that a mailbox has this number.
+    fn was_given(&self, number: u32) -> bool {
+        (number as usize) < self.mailboxes.len() && !self.adding.iter().any(|(adding, _)| *adding == number)
     }
 
     fn add(&mut self, address: Address) {
@@ -320,7 +334,9 @@ where
         if open >= self.services.config.max_mailboxes {
             return self.close(FeedError::TooMany(self.services.config.max_mailboxes));
         }
-        if self.mailboxes.iter().flatten().any(|mailbox| mailbox.address == address) || self.adding.contains(&address) {
+        if self.mailboxes.iter().flatten().any(|mailbox| mailbox.address == address)
+            || self.adding.iter().any(|(_, adding)| *adding == address)
+        {
             return self.close(FeedError::OpenTwice(None));
         }
         // Numbers are not given twice, and each costs a little for as long as the stream lives.
@@ -330,15 +346,16 @@ where
             return self.close(FeedError::TooMany(self.services.config.max_mailboxes));
         };
         self.mailboxes.push(None);
-        self.adding.push(address);
-        let opening = opening::open(self.services.clone(), address, number, self.bell.clone());
+        self.adding.push((number, address));
+        let (bell, inboxes) = (self.bell.clone(), self.inboxes.clone());
+        let opening = opening::open(self.services.clone(), address, number, bell, inboxes);
         self.openings.push(Box::pin(async move { (number, opening.await) }));
     }
 
     fn opened(&mut self, number: u32, outcome: Result<Option<Box<Mailbox>>, StoreError>) {
         match outcome {
             Ok(Some(mailbox)) => {
-                self.adding.retain(|address| *address != mailbox.address);
+                self.adding.retain(|(adding, _)| *adding != number);
                 if let Some(place) = self.mailboxes.get_mut(number as usize) {
                     *place = Some(mailbox);
                 }
@@ -544,9 +561,8 @@ where
         singly: &[Sequence],
         writer: Writer,
     ) -> Result<(), FeedError<E>> {
-        let place = self.mailboxes.get_mut(number as usize).ok_or(FeedError::NoSuchNumber)?;
         // One that was closed meanwhile: its envelopes are another stream's now.
-        let Some(mailbox) = place else { return Ok(()) };
+        let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else { return Ok(()) };
         let mut entries = Vec::new();
         let up_to_sent = match writer {
             Writer::Here => up_to,
@@ -561,8 +577,13 @@ where
         self.credit.give(credit);
         if let Writer::Here = writer {
             let acknowledgement = Acknowledgement { address, epoch, incarnation, entries };
-            if let Err(refused) = self.services.acknowledger.try_put(acknowledgement) {
-                self.unwritten.push_back(refused);
+            // Others wait already: they go first.
+            let refused = match self.writing.is_some() || !self.unwritten.is_empty() {
+                true => Err(acknowledgement),
+                false => self.services.acknowledger.try_put(acknowledgement),
+            };
+            if let Err(refused) = refused {
+                self.unwritten.put(refused);
             }
         }
         Ok(())
@@ -637,11 +658,15 @@ impl<I, E> Drop for Feed<I, E> {
         self.services.metrics.streams.closed();
         self.services.acknowledger.hurry();
         // What the owner acknowledged is written although the owner is gone.
-        if !self.unwritten.is_empty() {
-            let (acknowledger, unwritten) = (self.services.acknowledger.clone(), std::mem::take(&mut self.unwritten));
+        let (writing, mut unwritten) = (self.writing.take(), std::mem::take(&mut self.unwritten));
+        if writing.is_some() || !unwritten.is_empty() {
+            let acknowledger = self.services.acknowledger.clone();
             tokio::spawn(async move {
-                for acknowledgement in unwritten {
-                    acknowledger.put(acknowledgement).await;
+                if let Some(writing) = writing {
+                    writing.await;
+                }
+                while let Some(next) = unwritten.pop() {
+                    acknowledger.put(next).await;
                 }
             });
         }

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use sealpost_core::Sequence;
 
 use super::bell::Bell;
+use crate::budget::Budget;
 use crate::store::{Envelope, Event, Generation};
 
 /// The hand-over between a store's reader and a stream. The reader never waits: what does not fit is forgotten, and
@@ -14,8 +15,13 @@ use crate::store::{Envelope, Event, Generation};
 pub(super) struct Inbox {
     number: u32,
     bell: Arc<Bell>,
+    /// Of all inboxes of the stream.
+    budget: Arc<Budget>,
     news: Mutex<News>,
 }
+
+/// Bytes of envelopes that the inboxes of one stream hold at most, together.
+pub(super) const MOST_OF_A_STREAM: usize = 4 * 1024 * 1024;
 
 /// Envelopes that an inbox holds at most, of each kind.
 const MAX_ENVELOPES: usize = 64;
@@ -51,9 +57,9 @@ pub(super) struct News {
 }
 
 impl Inbox {
-    /// For mailbox `number` of the stream that answers `bell`.
-    pub(super) fn new(number: u32, bell: Arc<Bell>) -> Self {
-        Self { number, bell, news: Mutex::default() }
+    /// For mailbox `number` of the stream that answers `bell` and has this budget.
+    pub(super) fn new(number: u32, bell: Arc<Bell>, budget: Arc<Budget>) -> Self {
+        Self { number, bell, budget, news: Mutex::default() }
     }
 
     /// Takes an event in.
@@ -61,7 +67,7 @@ impl Inbox {
         let mut news = self.news.lock();
         // Of an interruption there is nothing to be said before it is over.
         let silent = event == Event::Interrupted;
-        news.add(event);
+        news.add(event, &self.budget);
         if silent {
             return;
         }
@@ -75,6 +81,7 @@ impl Inbox {
     /// Gives all that was heard since the last time.
     pub(super) fn take(&self) -> News {
         let mut news = self.news.lock();
+        self.budget.give(news.bytes);
         let (generation, interrupted) = (news.generation, news.interrupted);
         std::mem::replace(&mut *news, News { generation, interrupted, ..News::default() })
     }
@@ -85,23 +92,28 @@ impl Inbox {
     }
 }
 
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.budget.give(self.news.get_mut().bytes);
+    }
+}
+
 impl News {
-    fn add(&mut self, event: Event) {
+    fn add(&mut self, event: Event, budget: &Budget) {
         match event {
             // It is read when the wake path is whole again.
             Event::Stored { .. } if self.interrupted => {}
             Event::Stored { sequence, envelope } => {
                 self.highest = self.highest.max(Some(sequence));
                 // Once one did not fit, those after it would only leave a gap.
-                self.overflowed |= self.stored.len() >= MAX_ENVELOPES || !self.has_room(&envelope);
-                if !self.overflowed {
-                    self.bytes += envelope.size();
+                if !self.overflowed && self.stored.len() < MAX_ENVELOPES && self.take(&envelope, budget) {
                     self.stored.push((sequence, envelope));
+                } else {
+                    self.overflowed = true;
                 }
             }
             Event::Ephemeral { envelope } => {
-                if self.ephemeral.len() < MAX_ENVELOPES && self.has_room(&envelope) {
-                    self.bytes += envelope.size();
+                if self.ephemeral.len() < MAX_ENVELOPES && self.take(&envelope, budget) {
                     self.ephemeral.push(envelope);
                 }
             }
@@ -120,7 +132,78 @@ impl News {
         }
     }
 
-    fn has_room(&self, envelope: &Envelope) -> bool {
-        self.bytes == 0 || self.bytes + envelope.size() <= MAX_BYTES
+    /// Counts an envelope, if there is room for it.
+    fn take(&mut self, envelope: &Envelope, budget: &Budget) -> bool {
+        let size = envelope.size();
+        let fits = (self.bytes == 0 || self.bytes + size <= MAX_BYTES) && budget.take(size);
+        self.bytes += if fits { size } else { 0 };
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 1000;
+
+    fn stored(sequence: u64) -> Event {
+        let sequence = Sequence::new(sequence).expect("a number");
+        Event::Stored { sequence, envelope: envelope(SIZE) }
+    }
+
+    fn envelope(size: usize) -> Envelope {
+        Envelope::from_checked(vec![7; size].into())
+    }
+
+    fn inboxes(most: usize) -> [Inbox; 2] {
+        let (bell, budget) = (Arc::new(Bell::default()), Arc::new(Budget::new(most)));
+        [0, 1].map(|number| Inbox::new(number, bell.clone(), budget.clone()))
+    }
+
+    fn held(inbox: &Inbox) -> (usize, Option<u64>) {
+        let news = inbox.take();
+        (news.stored.len(), news.highest.map(Sequence::get))
+    }
+
+    #[test]
+    fn the_inboxes_of_a_stream_hold_so_much_together() {
+        let [first, second] = inboxes(3 * SIZE);
+        for sequence in 1..=2 {
+            first.put(stored(sequence));
+            second.put(stored(sequence));
+        }
+        assert_eq!(held(&second), (1, Some(2)), "it heard of what did not fit");
+        second.put(stored(3));
+        assert_eq!(held(&second), (1, Some(3)));
+        drop(first);
+        for sequence in 4..=6 {
+            second.put(stored(sequence));
+        }
+        assert_eq!(held(&second), (3, Some(6)));
+    }
+
+    #[test]
+    fn after_one_that_did_not_fit_there_are_none_until_it_was_taken() {
+        let [first, second] = inboxes(2 * SIZE);
+        first.put(stored(1));
+        second.put(stored(1));
+        second.put(stored(2));
+        drop(first);
+        second.put(stored(3));
+        assert_eq!(held(&second), (1, Some(3)));
+    }
+
+    #[test]
+    fn one_inbox_holds_no_more_than_its_own() {
+        let [inbox, _] = inboxes(usize::MAX);
+        for sequence in 1..=200 {
+            inbox.put(stored(sequence));
+        }
+        assert_eq!(held(&inbox), (MAX_ENVELOPES, Some(200)));
+        for large in 1..=2 {
+            inbox.put(Event::Ephemeral { envelope: envelope(MAX_BYTES + large) });
+        }
+        assert_eq!(inbox.take().ephemeral.len(), 1, "one fits, however large");
     }
 }

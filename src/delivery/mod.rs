@@ -17,6 +17,7 @@ mod leave;
 mod lines;
 mod mailbox;
 mod opening;
+mod unwritten;
 
 pub use acknowledger::Acknowledger;
 pub use credit::Credit;

@@ -8,6 +8,7 @@ use super::bell::Bell;
 use super::feed::Services;
 use super::inbox::Inbox;
 use super::mailbox::{Mailbox, Watching};
+use crate::budget::Budget;
 use crate::store::StoreError;
 
 /// Opens a mailbox as number `number` of a stream; `None` if there is none.
@@ -16,9 +17,10 @@ pub(super) async fn open(
     address: Address,
     number: u32,
     bell: Arc<Bell>,
+    budget: Arc<Budget>,
 ) -> Result<Option<Box<Mailbox>>, StoreError> {
     // First listen, then raise the generation, then read: whatever is queued in between is heard or read.
-    let registration = services.hub.register(address, Arc::new(Inbox::new(number, bell)));
+    let registration = services.hub.register(address, Arc::new(Inbox::new(number, bell, budget)));
     let watch = services.store.watch(address);
     let watching = Watching::new(services.store.clone(), address);
     watch.await?;

@@ -84,7 +84,7 @@ where
         S::Future: Send + 'static,
     {
         // In a box, so that a connection that lives long does not keep the room for it.
-        let greeted = Box::pin(tokio::time::timeout(self.config.handshake_timeout, self.greet(socket, from)));
+        let greeted = Box::pin(tokio::time::timeout(self.config.handshake_timeout, self.greet(socket, from, &seat)));
         let greeted = tokio::select! {
             greeted = greeted => greeted.unwrap_or(Err(Greeting::TookTooLong)),
             () = seat.gives_way() => Err(Greeting::TookTooLong),
@@ -98,7 +98,7 @@ where
         }
     }
 
-    async fn greet(&self, mut socket: TcpStream, from: IpAddr) -> Result<(Counted, Greeted), Greeting> {
+    async fn greet(&self, mut socket: TcpStream, from: IpAddr, seat: &Seat) -> Result<(Counted, Greeted), Greeting> {
         let peer = match self.config.proxy_protocol {
             false => from,
             true => proxy::read_header(&mut socket).await.map_err(|_| Greeting::Failed)?.unwrap_or(from),
@@ -107,7 +107,7 @@ where
         let greeted = match &self.security {
             Security::Plaintext => Greeted::Plain(socket),
             Security::Tls(config) => {
-                let accepted = TlsStream::accept(socket, config.clone(), &self.handshakes.working);
+                let accepted = TlsStream::accept(socket, config.clone(), seat);
                 Greeted::Tls(accepted.await.map_err(|_| Greeting::Failed)?)
             }
         };

@@ -14,7 +14,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::{Request, Response};
 use tower::Service;
 
-use crate::unfinished::Unfinished;
+use crate::budget::Budget;
 
 /// What is answered to a request that comes too soon; the time says when it would not be.
 pub type Refuse<B> = fn(Duration) -> Response<B>;
@@ -24,7 +24,7 @@ pub type Refuse<B> = fn(Duration) -> Response<B>;
 pub(super) struct Asked {
     anything: AtomicBool,
     requests: Option<DefaultDirectRateLimiter>,
-    unfinished: Arc<Unfinished>,
+    unfinished: Arc<Budget>,
 }
 
 /// A service for one connection, which passes on no more requests than it is granted.
@@ -39,7 +39,11 @@ impl Asked {
     /// messages that have not come whole.
     pub(super) fn new(requests_per_second: Option<NonZeroU32>, unfinished_bytes: usize) -> Arc<Self> {
         let requests = requests_per_second.map(|requests| RateLimiter::direct(Quota::per_second(requests)));
-        Arc::new(Self { anything: AtomicBool::new(false), requests, unfinished: Unfinished::new(unfinished_bytes) })
+        Arc::new(Self {
+            anything: AtomicBool::new(false),
+            requests,
+            unfinished: Arc::new(Budget::new(unfinished_bytes)),
+        })
     }
 
     /// Whether there was a request.

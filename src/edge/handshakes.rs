@@ -1,15 +1,16 @@
 //! Connections that have not finished their TLS handshake.
 //!
 //! Somebody who opens sockets and says nothing costs memory and a descriptor each, so there are only so many at once.
-//! When there are, new connections wait in the kernel; but not for ever: the oldest of them gives way once it has had
-//! [`PATIENCE`], so that silent sockets, however many, hold nobody up for long.
+//! When there are, new connections wait in the kernel; but not for ever: the one whose peer has been silent for longest
+//! gives way once that was [`PATIENCE`], so that silent sockets, however many, hold nobody up for long. Who has spoken
+//! and waits for the relay's answer does not give way: in a rush that would only be work to be done again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,16 +19,23 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Handshakes {
     most: usize,
     pending: Mutex<Pending>,
-    finished: Notify,
+    /// Somebody has finished, or waits for a peer again.
+    changed: Notify,
     /// Those whose keys are being worked out. They take turns, so that a crowd of them leaves processors to the others.
-    pub(super) working: Semaphore,
+    working: Semaphore,
 }
 
 #[derive(Debug, Default)]
 struct Pending {
     next: u64,
-    /// In the order of their beginnings.
-    seats: BTreeMap<u64, (Instant, CancellationToken)>,
+    seats: BTreeMap<u64, Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// How long its peer has been waited for; `None` while the peer waits for the relay.
+    since: Option<Instant>,
+    gives_way: CancellationToken,
 }
 
 /// One that is under way, until this is dropped.
@@ -38,7 +46,18 @@ pub(super) struct Seat {
     gives_way: CancellationToken,
 }
 
-/// What the oldest has for itself while others wait.
+/// One's turn to work out keys, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    _permit: Option<SemaphorePermit<'a>>,
+    _answered: Answered<'a>,
+}
+
+/// The peer is waited for again when this is dropped.
+#[derive(Debug)]
+struct Answered<'a>(&'a Seat);
+
+/// What a peer has for its next words while others wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Handshakes whose keys are worked out at once, for each processor: each takes one for a part of a millisecond.
 const WORKING: usize = 2;
@@ -46,29 +65,48 @@ const WORKING: usize = 2;
 impl Handshakes {
     pub(super) fn new(most: usize) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { most, pending: Mutex::default(), finished: Notify::new(), working: Semaphore::new(WORKING * processors) }
+        Self::with_turns(most, WORKING * processors)
+    }
+
+    pub(super) fn with_turns(most: usize, turns: usize) -> Self {
+        Self { most, pending: Mutex::default(), changed: Notify::new(), working: Semaphore::new(turns) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn free_turns(&self) -> usize {
+        self.working.available_permits()
     }
 
     /// Waits until one more may begin. Only one task does so.
     pub(super) async fn room(&self) {
         loop {
-            let finished = self.finished.notified();
-            let oldest = {
+            let changed = self.changed.notified();
+            let most_silent = {
                 let pending = self.pending.lock();
                 if pending.seats.len() < self.most {
                     return;
                 }
-                pending.seats.first_key_value().map(|(number, (began, _))| (*number, *began))
+                let silent = pending.seats.iter().filter_map(|(number, waiting)| Some((waiting.since?, *number)));
+                silent.min()
             };
-            let Some((number, began)) = oldest else { return };
+            let Some((since, number)) = most_silent else {
+                changed.await;
+                continue;
+            };
             tokio::select! {
-                () = finished => {}
-                () = tokio::time::sleep_until(began + PATIENCE) => {
-                    if let Some((_, gives_way)) = self.pending.lock().seats.remove(&number) {
-                        gives_way.cancel();
-                    }
-                }
+                () = changed => {}
+                () = tokio::time::sleep_until(since + PATIENCE) => self.gives_way(number),
             }
+        }
+    }
+
+    fn gives_way(&self, number: u64) {
+        let mut pending = self.pending.lock();
+        // It may have spoken just now.
+        if pending.seats.get(&number).is_some_and(|waiting| waiting.since.is_some())
+            && let Some(waiting) = pending.seats.remove(&number)
+        {
+            waiting.gives_way.cancel();
         }
     }
 
@@ -79,7 +117,7 @@ impl Handshakes {
         let mut pending = self.pending.lock();
         let number = pending.next;
         pending.next += 1;
-        pending.seats.insert(number, (Instant::now(), gives_way.clone()));
+        pending.seats.insert(number, Waiting { since: Some(Instant::now()), gives_way: gives_way.clone() });
         Seat { handshakes: self.clone(), number, gives_way }
     }
 }
@@ -89,18 +127,44 @@ impl Seat {
     pub(super) async fn gives_way(&self) {
         self.gives_way.cancelled().await;
     }
+
+    /// The peer has spoken: waits for its turn to work out keys.
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        self.waits_for_its_peer(None);
+        let answered = Answered(self);
+        // It fails only where the semaphore is closed, which ours never is.
+        Turn { _permit: self.handshakes.working.acquire().await.ok(), _answered: answered }
+    }
+
+    fn waits_for_its_peer(&self, since: Option<Instant>) {
+        // It is not there any more if it gave way.
+        if let Some(waiting) = self.handshakes.pending.lock().seats.get_mut(&self.number) {
+            waiting.since = since;
+        }
+    }
+}
+
+impl Drop for Answered<'_> {
+    fn drop(&mut self) {
+        self.0.waits_for_its_peer(Some(Instant::now()));
+        self.0.handshakes.changed.notify_one();
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         if self.handshakes.pending.lock().seats.remove(&self.number).is_some() {
-            self.handshakes.finished.notify_one();
+            self.handshakes.changed.notify_one();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     async fn is_immediate(wait: impl Future<Output = ()>) -> bool {
@@ -140,6 +204,54 @@ mod tests {
         let _third = handshakes.begin(&stop);
         drop(first);
         assert_eq!(handshakes.pending.lock().seats.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_relay_does_not_give_way() {
+        let handshakes = Arc::new(Handshakes::new(2));
+        let begin = Instant::now();
+        let stop = CancellationToken::new();
+        let (first, second) = (handshakes.begin(&stop), handshakes.begin(&stop));
+        let turn = first.turn().await;
+        handshakes.room().await;
+        assert!(second.gives_way.is_cancelled() && !first.gives_way.is_cancelled());
+        assert_eq!(begin.elapsed(), PATIENCE);
+
+        // Its peer is waited for again, from now on.
+        let third = handshakes.begin(&stop);
+        let _turn = third.turn().await;
+        let waiting = tokio::spawn({
+            let handshakes = handshakes.clone();
+            async move { handshakes.room().await }
+        });
+        tokio::time::sleep(PATIENCE * 3).await;
+        assert!(!waiting.is_finished(), "nobody is silent");
+        drop(turn);
+        waiting.await.expect("no panic");
+        assert_eq!(begin.elapsed(), PATIENCE * 5);
+        first.gives_way().await;
+        assert!(!third.gives_way.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_are_taken_by_a_few_at_once() {
+        let handshakes = Arc::new(Handshakes::new(1_000));
+        let stop = CancellationToken::new();
+        let seats: Vec<Seat> = (0..1_000).map(|_| handshakes.begin(&stop)).collect();
+        let mut turns = Vec::new();
+        for seat in &seats {
+            match seat.turn().now_or_never() {
+                Some(turn) => turns.push(turn),
+                None => break,
+            }
+        }
+        let most = turns.len();
+        assert_eq!(most % WORKING, 0);
+        assert!((WORKING..1_000).contains(&most));
+        let mut next = pin!(seats[most].turn());
+        assert!(next.as_mut().now_or_never().is_none());
+        turns.pop();
+        next.await;
     }
 
     #[tokio::test(start_paused = true)]

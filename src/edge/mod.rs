@@ -32,7 +32,7 @@ pub struct EdgeConfig {
     pub max_connections_per_peer: Option<NonZeroUsize>,
     /// Whether each connection begins with a PROXY protocol header, version 2, which says where it comes from.
     pub proxy_protocol: bool,
-    /// Handshakes under way at once. Above that, the oldest gives way after a second.
+    /// Handshakes under way at once. Above that, whose peer has been silent for longest gives way, after a second.
     pub max_handshakes: usize,
     /// The longest handshake, PROXY header and TLS.
     pub handshake_timeout: Duration,

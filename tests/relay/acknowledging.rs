@@ -26,9 +26,7 @@ async fn repeating_an_acknowledgement_does_no_harm(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=6 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=6).await;
     let mut stream = Stream::open_with(&mut owners, &[&owner], 3, 1 << 20).await.unwrap();
     stream.take(3).await;
     for _ in 0..5 {
@@ -45,9 +43,7 @@ async fn what_was_never_sent_cannot_be_acknowledged(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=5 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=5).await;
     for ask in [
         v1::Ack { mailbox: 0, up_to: 4, sequences: vec![] },
         v1::Ack { mailbox: 0, up_to: u64::MAX, sequences: vec![] },
@@ -68,9 +64,7 @@ async fn acknowledgements_are_written_though_the_stream_ends(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=3 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=3).await;
     let mut stream = Stream::open(&mut owners, &owner).await;
     stream.until_caught_up().await;
     stream.acknowledge(3);
@@ -83,9 +77,7 @@ pub(crate) async fn a_subscriber_acknowledges_by_session(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=6 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=6).await;
     let open = v1::Open {
         proofs: vec![owner.proof(Operation::OpenMailbox)],
         max_outstanding_messages: 2,
@@ -144,9 +136,7 @@ async fn a_session_ends_with_the_next_opening(cluster: Cluster) {
 pub(crate) async fn p9_credit_returns_to_the_streaming_relay_from_another_one(cluster: Cluster) {
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=4 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=4).await;
     let mut stream = Stream::open_with(&mut cluster.owners(0).await, &[&owner], 2, 1 << 20).await.unwrap();
     assert_eq!(stream.take(2).await.len(), 2);
     let request = v1::AcknowledgeRequest {

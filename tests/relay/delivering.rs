@@ -26,9 +26,7 @@ pub(crate) async fn p2_what_was_not_acknowledged_comes_again(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=10 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=10).await;
     let mut first = Stream::open(&mut owners, &owner).await;
     assert_eq!(first.until_caught_up().await.len(), 10);
     first.say(v1::receive_request::Kind::Ack(v1::Ack { mailbox: 0, up_to: 4, sequences: vec![7, 9] }));
@@ -53,14 +51,10 @@ pub(crate) async fn p3_backlog_and_live_envelopes_come_in_one_order(cluster: Clu
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let mut senders = cluster.senders(0).await;
     let total = 600;
-    for number in 1..=200 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=200).await;
     // It opens in the middle of the sending, with less credit than there is to send.
     let sending = async {
-        for number in 201..=total {
-            senders.send(owner.send(number)).await.unwrap();
-        }
+        owner.is_sent(&mut senders, 201..=total).await;
     };
     let receiving = async {
         let mut owners = cluster.owners(0).await;
@@ -81,9 +75,7 @@ pub(crate) async fn p4_caught_up_comes_once_and_never_early(cluster: Cluster) {
     let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut senders = cluster.senders(0).await;
-    for number in 1..=300 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=300).await;
     let send = |number| owner.send(number);
     let sending = async {
         tokio::pin!(stopped);
@@ -130,9 +122,7 @@ async fn p10_never_more_than_the_credit_is_outstanding(cluster: Cluster) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=20 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=20).await;
     let mut stream = Stream::open_with(&mut owners, &[&owner], 3, 1 << 20).await.unwrap();
     assert_eq!(stream.take(3).await.len(), 3);
     senders.send(owner.send(21)).await.unwrap();
@@ -151,9 +141,7 @@ async fn p10_live_envelopes_wait_for_credit_too(cluster: Cluster) {
     let mut stream = Stream::open_with(&mut owners, &[&owner], 3, 1 << 20).await.unwrap();
     stream.until_caught_up().await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=6 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=6).await;
     assert_eq!(stream.take(3).await, [(0, 1, 1), (0, 2, 2), (0, 3, 3)]);
     assert!(stream.is_silent_for(Duration::from_millis(200)).await, "more than the credit was sent");
     stream.acknowledge(2);
@@ -206,9 +194,7 @@ pub(crate) async fn p9_any_relay_serves_any_owner(mut cluster: Cluster) {
     let mut stream = Stream::open(&mut cluster.owners(1).await, &owner).await;
     stream.until_caught_up().await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=50 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=50).await;
     assert_eq!(stream.take(50).await, (1..=50).map(|number| (0, number, number)).collect::<Vec<_>>());
     stream.acknowledge(20);
     acknowledged(&cluster, &owner, 30).await;

@@ -34,9 +34,7 @@ async fn p11_streams_end_with_a_reason_and_a_time_to_come_back(mut cluster: Clus
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=3 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=3).await;
     let mut stream = Stream::open(&mut owners, &owner).await;
     stream.until_caught_up().await;
     stream.acknowledge(2);
@@ -176,9 +174,7 @@ async fn p11_acknowledgements_get_their_time_after_a_connection_was_cut() {
 /// A stream whose owner takes nothing, with more to be sent than fits on the way: it cannot end.
 async fn stuck_stream(cluster: &Cluster, owner: &Owner) -> Stream {
     let mut senders = cluster.senders(0).await;
-    for number in 1..=8 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=8).await;
     let endpoint = Endpoint::from_shared(format!("http://{}", cluster.address(0))).unwrap();
     let channel = endpoint.initial_stream_window_size(1024).connect().await.unwrap();
     let stream = Stream::open(&mut MailboxServiceClient::new(channel), owner).await;
@@ -191,9 +187,7 @@ async fn acknowledged_to_a_silent_redis(cluster: &Cluster) -> (Owner, Stream) {
     let mut owners = cluster.owners(0).await;
     let owner = Owner::with_mailbox(&mut owners).await;
     let mut senders = cluster.senders(0).await;
-    for number in 1..=3 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=3).await;
     let mut stream = Stream::open(&mut owners, &owner).await;
     stream.until_caught_up().await;
     cluster.redis.as_ref().unwrap().pause();

@@ -1,5 +1,6 @@
 //! A mailbox's owner, and what a sender needs to write to them.
 
+use std::ops::RangeInclusive;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -7,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt;
 use sealpost_core::{Address, Audience, DeliveryKey, IdentityKey, Nonce, Operation, Proof, UnixTime};
 use sealpost_proto::v1;
+use sealpost_proto::v1::delivery_service_client::DeliveryServiceClient;
 use sealpost_proto::v1::mailbox_service_client::MailboxServiceClient;
 use sealpost_testkit::slot_of;
 use tonic::Status;
@@ -83,6 +85,13 @@ impl Owner {
             message_id: rand::rng().random::<[u8; 16]>().to_vec().into(),
             envelope: envelope(number, size).into(),
             ..Default::default()
+        }
+    }
+
+    /// Sends with these numbers, each accepted before the next.
+    pub(crate) async fn is_sent(&self, senders: &mut DeliveryServiceClient<Channel>, numbers: RangeInclusive<u64>) {
+        for number in numbers {
+            senders.send(self.send(number)).await.expect("it is accepted");
         }
     }
 

@@ -182,9 +182,7 @@ async fn p6_a_full_mailbox_refuses_and_loses_nothing() {
     ] {
         let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
         let mut senders = cluster.senders(0).await;
-        for number in 1..=3 {
-            senders.send(owner.send(number)).await.unwrap();
-        }
+        owner.is_sent(&mut senders, 1..=3).await;
         let status = senders.send(owner.send(4)).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::ResourceExhausted);
         let failure = Failure::from_status(&status).unwrap();

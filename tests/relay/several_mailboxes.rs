@@ -17,6 +17,7 @@ use crate::stream::Stream;
 over_both_stores!(
     p4_each_mailbox_has_its_own_marker,
     mailboxes_are_added_and_removed,
+    a_mailbox_whose_number_is_guessed_does_not_stay_open,
     a_displaced_mailbox_leaves_the_others_alone,
     one_unknown_mailbox_opens_none,
 );
@@ -29,9 +30,7 @@ pub(crate) async fn p4_each_mailbox_has_its_own_marker(cluster: Cluster) {
     }
     let mut senders = cluster.senders(0).await;
     for (place, owner) in all.iter().enumerate() {
-        for number in 1..=place as u64 {
-            senders.send(owner.send(number)).await.unwrap();
-        }
+        owner.is_sent(&mut senders, 1..=place as u64).await;
     }
     let who: Vec<&Owner> = all.iter().collect();
     let mut stream = Stream::open_with(&mut owners, &who, 1000, 1 << 20).await.unwrap();
@@ -82,6 +81,27 @@ async fn mailboxes_are_added_and_removed(cluster: Cluster) {
     // Nothing was lost by it.
     let mut again = Stream::open(&mut owners, &second).await;
     assert_eq!(again.until_caught_up().await, [(0, 1, 1), (0, 2, 2)]);
+}
+
+async fn a_mailbox_whose_number_is_guessed_does_not_stay_open(cluster: Cluster) {
+    let mut owners = cluster.owners(0).await;
+    let (first, second) = (Owner::with_mailbox(&mut owners).await, Owner::with_mailbox(&mut owners).await);
+    let mut stream = Stream::open(&mut owners, &first).await;
+    stream.until_caught_up().await;
+    stream.say(Ask::Add(v1::Add { proof: Some(second.proof(Operation::OpenMailbox)) }));
+    stream.say(Ask::Remove(v1::Remove { mailbox: 1 }));
+    loop {
+        match stream.next().await.unwrap() {
+            // It came too soon…
+            Some(Said::Closing(closing)) => {
+                return assert_eq!(Reason::try_from(closing.reason), Ok(Reason::StreamProtocol));
+            }
+            // … or in time.
+            Some(Said::MailboxClosed(closed)) => return assert_eq!(closed.mailbox, 1),
+            Some(Said::Opened(_) | Said::CaughtUp(_)) => {}
+            other => panic!("not expected: {other:?}"),
+        }
+    }
 }
 
 pub(crate) async fn a_displaced_mailbox_leaves_the_others_alone(cluster: Cluster) {

@@ -18,9 +18,7 @@ async fn p1_what_was_accepted_outlives_the_store_and_the_relay_recovers() {
     let mut senders = cluster.senders(0).await;
     let mut stream = Stream::open(&mut cluster.owners(1).await, &owner).await;
     stream.until_caught_up().await;
-    for number in 1..=10 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 1..=10).await;
     assert_eq!(stream.take(10).await.len(), 10);
 
     cluster.redis.as_mut().unwrap().kill();
@@ -126,9 +124,7 @@ async fn p3_a_store_that_went_back_to_older_data_ends_streams_that_may_come_agai
     let client = ::redis::Client::open(redis.url()).unwrap();
     let mut operator = client.get_multiplexed_async_connection().await.unwrap();
     ::redis::cmd("SAVE").exec_async(&mut operator).await.unwrap();
-    for number in 2..=5 {
-        senders.send(owner.send(number)).await.unwrap();
-    }
+    owner.is_sent(&mut senders, 2..=5).await;
     assert_eq!(stream.take(4).await.len(), 4);
     stream.acknowledge(1);
 

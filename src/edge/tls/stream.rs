@@ -12,9 +12,9 @@ use std::task::{Context, Poll, ready};
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Semaphore;
 
 use super::records::{LONGEST_RECORD, MOST_SEALED, Records, SEALED_ROOM};
+use crate::edge::handshakes::Seat;
 
 /// The server's side of a TLS connection.
 ///
@@ -26,17 +26,16 @@ pub(in crate::edge) struct TlsStream<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
-    /// Shakes hands with a client. Keys are worked out in turns.
+    /// Shakes hands with a client. Keys are worked out when it is this handshake's turn.
     ///
     /// # Errors
     /// Where the client goes away, or no TLS comes about; it has been told why, then.
-    pub(in crate::edge) async fn accept(socket: S, config: Arc<ServerConfig>, turns: &Semaphore) -> io::Result<Self> {
+    pub(in crate::edge) async fn accept(socket: S, config: Arc<ServerConfig>, seat: &Seat) -> io::Result<Self> {
         let mut stream = Self { socket, records: Records::new(config)? };
         while stream.records.is_handshaking() {
             poll_fn(|context| stream.poll_receive(context, |records, came| records.keep(came))).await?;
             {
-                // It fails only where the semaphore is closed, which ours never is.
-                let _turn = if stream.records.works_out_keys() { turns.acquire().await.ok() } else { None };
+                let _turn = if stream.records.works_out_keys() { Some(seat.turn().await) } else { None };
                 stream.records.open_kept(&mut ReadBuf::new(&mut []));
             }
             let sent = poll_fn(|context| stream.poll_sent(context)).await;

@@ -13,8 +13,10 @@ use sealpost_testkit::eventually;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream as Client;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::edge::handshakes::Handshakes;
 
 type Versions = &'static [&'static SupportedProtocolVersion];
 
@@ -56,9 +58,18 @@ async fn connected<S: AsyncRead + AsyncWrite + Unpin>(
     theirs: DuplexStream,
 ) -> (TlsStream<S>, Client<DuplexStream>) {
     let (client, server) = configs(versions, BOTH);
-    let turns = Semaphore::new(1);
-    let (server, client) = tokio::join!(TlsStream::accept(ours, server, &turns), connect(theirs, client));
+    let seat = seat();
+    let (server, client) = tokio::join!(TlsStream::accept(ours, server, &seat), connect(theirs, client));
     (server.expect("the client is welcome"), client.expect("the server is the right one"))
+}
+
+/// Handshakes of which one may work out keys.
+fn one_at_a_time() -> Arc<Handshakes> {
+    Arc::new(Handshakes::with_turns(10, 1))
+}
+
+fn seat() -> Seat {
+    one_at_a_time().begin(&CancellationToken::new())
 }
 
 fn some_bytes(length: usize) -> Vec<u8> {
@@ -306,7 +317,7 @@ async fn a_stream_that_is_cut_off_has_not_ended() {
     let (ours, theirs) = duplex(100_000);
     drop(theirs);
     let (_, config) = configs(BOTH, BOTH);
-    let failed = TlsStream::accept(ours, config, &Semaphore::new(1)).await.err().expect("nobody is there");
+    let failed = TlsStream::accept(ours, config, &seat()).await.err().expect("nobody is there");
     assert_eq!(failed.kind(), io::ErrorKind::UnexpectedEof);
 }
 
@@ -336,11 +347,12 @@ async fn what_is_no_tls_is_answered_with_an_alert_and_ends_it() {
 async fn a_handshake_that_fails_says_why() {
     let (ours, theirs) = duplex(100_000);
     let (client, server) = configs(ONLY_12, ONLY_13);
-    let turns = Semaphore::new(1);
-    let (server, client) = tokio::join!(TlsStream::accept(ours, server, &turns), connect(theirs, client));
+    let handshakes = one_at_a_time();
+    let seat = handshakes.begin(&CancellationToken::new());
+    let (server, client) = tokio::join!(TlsStream::accept(ours, server, &seat), connect(theirs, client));
     assert_eq!(server.err().map(|why| why.kind()), Some(io::ErrorKind::InvalidData));
     assert_eq!(told(client), Some(Error::AlertReceived(AlertDescription::ProtocolVersion)));
-    assert_eq!(turns.available_permits(), 1);
+    assert_eq!(handshakes.free_turns(), 1);
 }
 
 #[tokio::test]
@@ -348,7 +360,7 @@ async fn who_begins_with_something_else_gets_an_alert() {
     let (ours, mut theirs) = duplex(100_000);
     let (_, config) = configs(BOTH, BOTH);
     theirs.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it goes");
-    let failed = TlsStream::accept(ours, config, &Semaphore::new(1)).await.err().expect("it is no handshake");
+    let failed = TlsStream::accept(ours, config, &seat()).await.err().expect("it is no handshake");
     assert_eq!(failed.kind(), io::ErrorKind::InvalidData);
     let mut answer = Vec::new();
     theirs.read_to_end(&mut answer).await.expect("it ends");
@@ -372,7 +384,7 @@ async fn a_message_of_a_handshake_has_a_longest_size() {
         for part in hello.chunks(12_000) {
             theirs.write_all(&fragment(part)).await.expect("it goes");
         }
-        let accepted = TlsStream::accept(ours, config, &Semaphore::new(1)).await;
+        let accepted = TlsStream::accept(ours, config, &seat()).await;
         assert_eq!(told(accepted), Some(expected), "{header:?}");
     }
 }
@@ -380,12 +392,13 @@ async fn a_message_of_a_handshake_has_a_longest_size() {
 #[tokio::test]
 async fn who_waits_for_its_peer_takes_no_turn() {
     let (client, server) = configs(BOTH, BOTH);
-    let turns = Arc::new(Semaphore::new(1));
+    let handshakes = one_at_a_time();
+    let begin = || handshakes.begin(&CancellationToken::new());
     // Somebody says half of a hello, and then nothing.
     let (ours, mut slow) = duplex(100_000);
     let waiting = tokio::spawn({
-        let (server, turns) = (server.clone(), turns.clone());
-        async move { TlsStream::accept(ours, server, &turns).await.err() }
+        let (server, seat) = (server.clone(), begin());
+        async move { TlsStream::accept(ours, server, &seat).await.err() }
     });
     let (mut hello, theirs) = duplex(100_000);
     let sending = tokio::spawn(connect(theirs, client.clone()));
@@ -395,26 +408,28 @@ async fn who_waits_for_its_peer_takes_no_turn() {
     // Somebody else says all of it, and then nothing.
     let (ours, mut silent) = duplex(100_000);
     let answering = tokio::spawn({
-        let (server, turns) = (server.clone(), turns.clone());
-        async move { TlsStream::accept(ours, server, &turns).await.err() }
+        let (server, seat) = (server.clone(), begin());
+        async move { TlsStream::accept(ours, server, &seat).await.err() }
     });
     let mut rest = vec![0; 100_000];
     let length = hello.read(&mut rest).await.expect("the rest of it");
     silent.write_all(&[&half[..], &rest[..length]].concat()).await.expect("it goes");
     silent.read_exact(&mut half).await.expect("it is answered");
 
-    eventually("the turn is free", PATIENCE, async || (turns.available_permits() == 1).then_some(())).await;
+    eventually("the turn is free", PATIENCE, async || (handshakes.free_turns() == 1).then_some(())).await;
     let (ours, theirs) = duplex(100_000);
-    let (server, client) = tokio::join!(TlsStream::accept(ours, server, &turns), connect(theirs, client));
+    let seat = begin();
+    let (server, client) = tokio::join!(TlsStream::accept(ours, server, &seat), connect(theirs, client));
     assert!(server.is_ok() && client.is_ok());
     assert!(!waiting.is_finished() && !answering.is_finished());
 
     // And who has to wait for a turn gets it.
     let (client, server) = configs(BOTH, BOTH);
-    let turn = turns.acquire().await.unwrap();
+    let (another, seat) = (begin(), begin());
+    let turn = another.turn().await;
     let (ours, theirs) = duplex(100_000);
     let mut handshake =
-        std::pin::pin!(async { tokio::join!(TlsStream::accept(ours, server, &turns), connect(theirs, client)) });
+        std::pin::pin!(async { tokio::join!(TlsStream::accept(ours, server, &seat), connect(theirs, client)) });
     for _ in 0..10 {
         let polled = poll_fn(|context| Poll::Ready(handshake.as_mut().poll(context))).await;
         assert!(polled.is_pending(), "keys are worked out by another");

@@ -1,19 +1,18 @@
-//! What one connection may have of messages that have not come whole.
+//! How many bytes something may hold.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts bytes of unfinished messages. A connection's requests carry it as an extension.
+/// Counts bytes that are held, up to a limit.
 #[derive(Debug)]
-pub(crate) struct Unfinished {
+pub(crate) struct Budget {
     bytes: AtomicUsize,
     most: usize,
 }
 
-impl Unfinished {
+impl Budget {
     /// None yet, and never more than so many bytes.
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { bytes: AtomicUsize::new(0), most })
+    pub(crate) fn new(most: usize) -> Self {
+        Self { bytes: AtomicUsize::new(0), most }
     }
 
     /// Counts so many more; false, and nothing is counted, if those would be too many.
@@ -23,7 +22,7 @@ impl Unfinished {
         self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    /// So many that were taken are no longer unfinished.
+    /// So many that were taken are held no longer.
     pub(crate) fn give(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -35,13 +34,13 @@ mod tests {
 
     #[test]
     fn no_more_is_counted_than_may_be() {
-        let unfinished = Unfinished::new(10);
-        assert!(unfinished.take(4));
-        assert!(!unfinished.take(7));
-        assert!(!unfinished.take(usize::MAX));
-        assert!(unfinished.take(6));
-        assert!(!unfinished.take(1));
-        unfinished.give(4);
-        assert!(unfinished.take(4));
+        let budget = Budget::new(10);
+        assert!(budget.take(4));
+        assert!(!budget.take(7));
+        assert!(!budget.take(usize::MAX));
+        assert!(budget.take(6));
+        assert!(!budget.take(1));
+        budget.give(4);
+        assert!(budget.take(4));
     }
 }
