@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt, TryStreamExt};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use sealpost_core::{Address, Sequence};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -14,6 +14,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::acknowledger::Acknowledger;
 use super::bell::Bell;
 use super::credit::Credit;
+use super::few::Few;
 use super::hub::Hub;
 use super::inbox::{self, News};
 use super::leave::{Drain, Ending, jittered};
@@ -123,8 +124,8 @@ pub struct Feed<I, E> {
     credit: Credit,
     /// Mailboxes that want to read.
     lines: Lines,
-    reads: FuturesUnordered<StoreFuture<'static, DoneRead>>,
-    openings: FuturesUnordered<StoreFuture<'static, DoneOpening>>,
+    reads: Few<DoneRead>,
+    openings: Few<DoneOpening>,
     /// Whose openings those are, and the numbers that they will get.
     adding: Vec<(u32, Address)>,
     output: VecDeque<Output<E>>,
@@ -218,8 +219,8 @@ where
             mailboxes,
             credit,
             lines: Lines::default(),
-            reads: FuturesUnordered::new(),
-            openings: FuturesUnordered::new(),
+            reads: Few::default(),
+            openings: Few::default(),
             adding: Vec::new(),
             output: VecDeque::new(),
             batch: Vec::new(),
@@ -268,15 +269,15 @@ where
             self.drain_begins();
         } else if self.timer.as_mut().poll(context).is_ready() {
             self.time_passes();
-        } else if let Poll::Ready(Some(read)) = self.reads.poll_next_unpin(context) {
+        } else if let Poll::Ready(read) = self.reads.poll_next(context) {
             self.read_done(read);
         } else if self.bell.poll(context, &mut self.rung).is_ready() {
             self.hear();
-        } else if let Poll::Ready(Some((number, opened))) = self.openings.poll_next_unpin(context) {
+        } else if let Poll::Ready((number, opened)) = self.openings.poll_next(context) {
             self.opened(number, opened);
         } else if self.poll_write(context).is_ready() {
             // There may be room for the next.
-        } else if self.unwritten.are_many() {
+        } else if self.unwritten.are_many() || self.openings.len() >= OPENINGS {
             return Poll::Pending;
         } else {
             let Some(input) = &mut self.input else { return Poll::Pending };

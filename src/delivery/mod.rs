@@ -11,6 +11,7 @@ mod acknowledger;
 mod bell;
 mod credit;
 mod feed;
+mod few;
 mod hub;
 mod inbox;
 mod leave;

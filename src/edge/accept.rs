@@ -75,9 +75,10 @@ where
             };
             let seat = connections.handshakes.begin(&stopped);
             let (connections, service, aborted) = (connections.clone(), service.clone(), aborted.clone());
+            let greeting = Box::pin(connections.clone().greet(socket, from, seat));
             tasks.spawn(async move {
                 tokio::select! {
-                    () = connections.serve(socket, from, seat, service) => {}
+                    () = connections.serve(greeting, service) => {}
                     () = aborted.cancelled() => {}
                 }
                 drop(permit);

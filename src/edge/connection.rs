@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -19,11 +18,15 @@ use tracing::debug;
 use super::guard::{Asked, Guard, Refuse};
 use super::handshakes::{Handshakes, Seat};
 use super::peers::{Counted, Peers};
+use super::socket::ClientSocket;
 use super::throttle::Throttle;
 use super::tls::TlsStream;
 use super::{EdgeConfig, Security, proxy};
 use crate::jitter::around;
 use crate::telemetry::{Greeting, Metrics};
+
+/// A connection that may speak HTTP, counted among those of its peer; or why it may not.
+type Greeted = Result<(Counted, ClientSocket), Greeting>;
 
 /// What all connections of a listener share.
 pub(super) struct Connections<B> {
@@ -35,12 +38,6 @@ pub(super) struct Connections<B> {
     refuse: Refuse<B>,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
-}
-
-/// A connection that may speak HTTP.
-enum Greeted {
-    Plain(TcpStream),
-    Tls(TlsStream<TcpStream>),
 }
 
 impl<B> Connections<B>
@@ -77,69 +74,75 @@ where
         Self { handshakes, peers, config, security, http, refuse, metrics, stop }
     }
 
-    /// Serves a connection to its end.
-    pub(super) async fn serve<S>(&self, socket: TcpStream, from: IpAddr, seat: Seat, service: S)
+    /// Serves a connection from its greeting to its end.
+    // As little as can be is held across a wait: most connections wait most of the time.
+    pub(super) async fn serve<S>(&self, greeting: Pin<Box<impl Future<Output = Greeted>>>, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
     {
-        // In a box, so that a connection that lives long does not keep the room for it.
-        let greeted = Box::pin(tokio::time::timeout(self.config.handshake_timeout, self.greet(socket, from, &seat)));
-        let greeted = tokio::select! {
-            greeted = greeted => greeted.unwrap_or(Err(Greeting::TookTooLong)),
-            () = seat.gives_way() => Err(Greeting::TookTooLong),
-        };
-        drop(seat);
+        let greeted = greeting.await;
         self.metrics.greetings.count(greeted.as_ref().map_or_else(|failed| *failed, |_| Greeting::Done));
         match greeted {
-            Ok((_counted, Greeted::Plain(socket))) => self.http(socket, service).await,
-            Ok((_counted, Greeted::Tls(socket))) => self.http(socket, service).await,
+            Ok((_counted, socket)) => self.http(socket, service).await,
             Err(why) => debug!(?why, "a connection did not begin"),
         }
     }
 
-    async fn greet(&self, mut socket: TcpStream, from: IpAddr, seat: &Seat) -> Result<(Counted, Greeted), Greeting> {
+    /// Finds out who a connection is, and shakes hands.
+    pub(super) async fn greet(self: Arc<Self>, socket: TcpStream, from: IpAddr, seat: Seat) -> Greeted {
+        tokio::select! {
+            greeted = tokio::time::timeout(self.config.handshake_timeout, self.shake(socket, from, &seat)) => {
+                greeted.unwrap_or(Err(Greeting::TookTooLong))
+            }
+            () = seat.gives_way() => Err(Greeting::TookTooLong),
+        }
+    }
+
+    async fn shake(&self, mut socket: TcpStream, from: IpAddr, seat: &Seat) -> Greeted {
         let peer = match self.config.proxy_protocol {
             false => from,
             true => proxy::read_header(&mut socket).await.map_err(|_| Greeting::Failed)?.unwrap_or(from),
         };
         let counted = self.peers.admit(peer).ok_or(Greeting::TooManyOfPeer)?;
-        let greeted = match &self.security {
-            Security::Plaintext => Greeted::Plain(socket),
+        let socket = match &self.security {
+            Security::Plaintext => ClientSocket::Plain(socket),
             Security::Tls(config) => {
                 let accepted = TlsStream::accept(socket, config.clone(), seat);
-                Greeted::Tls(accepted.await.map_err(|_| Greeting::Failed)?)
+                ClientSocket::Tls(accepted.await.map_err(|_| Greeting::Failed)?)
             }
         };
-        Ok((counted, greeted))
+        Ok((counted, socket))
     }
 
-    async fn http<S, I>(&self, socket: I, service: S)
+    fn http<S>(&self, socket: ClientSocket, service: S) -> impl Future<Output = ()>
     where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
     {
         self.metrics.connections.opened();
-        let _closed = Closed(&self.metrics);
+        let closed = Closed(&self.metrics);
         let asked = Asked::new(self.config.max_requests_per_second, self.config.max_unfinished_bytes);
         let service = TowerToHyperService::new(Guard::new(service, asked.clone(), self.refuse));
         let socket = TokioIo::new(Throttle::new(socket, self.config.max_bytes_per_second));
-        let mut connection = pin!(self.http.serve_connection(socket, service));
-        let outcome = tokio::select! {
-            outcome = connection.as_mut() => outcome,
-            () = self.lives(&asked) => {
-                // Who has not asked for anything would not answer either.
-                if !asked.anything() {
-                    return;
+        let mut connection = Box::pin(self.http.serve_connection(socket, service));
+        async move {
+            let _closed = closed;
+            let outcome = tokio::select! {
+                outcome = connection.as_mut() => outcome,
+                () = self.lives(&asked) => {
+                    // Who has not asked for anything would not answer either.
+                    if !asked.anything() {
+                        return;
+                    }
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
                 }
-                connection.as_mut().graceful_shutdown();
-                connection.await
+            };
+            if outcome.is_err() {
+                // The library's error may name the peer.
+                debug!("a connection broke");
             }
-        };
-        if outcome.is_err() {
-            // The library's error may name the peer.
-            debug!("a connection broke");
         }
     }
 

@@ -12,6 +12,7 @@ mod guard;
 mod handshakes;
 mod peers;
 mod proxy;
+mod socket;
 mod throttle;
 mod tls;
 
