@@ -1,5 +1,6 @@
 //! How many bytes something may hold.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts bytes that are held, up to a limit.
@@ -8,6 +9,10 @@ pub(crate) struct Budget {
     bytes: AtomicUsize,
     most: usize,
 }
+
+/// What a connection's requests carry as an extension: the budget of its messages that have not come whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Unfinished(pub(crate) Arc<Budget>);
 
 impl Budget {
     /// None yet, and never more than so many bytes.

@@ -15,7 +15,7 @@ use tower::Service;
 
 use super::arriving::Arriving;
 use super::{body, content_type, failure, typed};
-use crate::budget::Budget;
+use crate::budget::Unfinished;
 
 /// A service that answers no more calls at once than it may, each in time, and says of every failure why.
 ///
@@ -55,7 +55,8 @@ where
             return Box::pin(async { Ok(refusal(failure::overloaded())) });
         };
         let compressed = typed::is_compressed(&request);
-        let (unfinished, timeout) = (request.extensions_mut().remove::<Arc<Budget>>(), self.timeout);
+        let unfinished = request.extensions_mut().remove::<Unfinished>().map(|it| it.0);
+        let timeout = self.timeout;
         let response = self.service.call(request.map(|body| Arriving::new(body, unfinished, timeout)));
         Box::pin(async move {
             let answered = tokio::time::timeout(timeout, response).await;

@@ -12,8 +12,8 @@ use tracing::warn;
 use super::leave::jittered;
 use crate::store::{Acknowledgement, Store};
 
-/// Takes acknowledgements in. Clones share one queue; when it is full, streams wait and read nothing more from their
-/// owners.
+/// Takes acknowledgements in. Clones share one queue; when it is full, each stream keeps its own
+/// ([`Unwritten`](super::unwritten::Unwritten)).
 #[derive(Debug, Clone)]
 pub struct Acknowledger {
     queue: mpsc::Sender<Acknowledgement>,

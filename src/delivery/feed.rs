@@ -16,16 +16,14 @@ use super::bell::Bell;
 use super::credit::Credit;
 use super::few::Few;
 use super::hub::Hub;
-use super::inbox::{self, News};
+use super::inbox::{self, Inbox, News};
 use super::leave::{Drain, Ending, jittered};
 use super::lines::{Haste, Lines};
 use super::mailbox::{Mailbox, Pushed};
 use super::opening;
 use super::unwritten::Unwritten;
 use crate::budget::Budget;
-use crate::store::{
-    Acknowledgement, Envelope, LARGEST_ENVELOPE, Read, ReadRequest, SessionId, Store, StoreError, StoreFuture,
-};
+use crate::store::{Acknowledgement, Envelope, LARGEST_ENVELOPE, Read, ReadRequest, SessionId, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// What all streams share.
@@ -132,9 +130,7 @@ pub struct Feed<I, E> {
     /// Envelopes on their way into `output`.
     batch: Vec<(u32, Sequence, Envelope)>,
     batch_bytes: usize,
-    /// Acknowledgements for which there was no room, and one that waits for room.
     unwritten: Unwritten,
-    writing: Option<StoreFuture<'static, ()>>,
     rung: Vec<u32>,
     pings: u32,
     unanswered: u32,
@@ -197,7 +193,8 @@ where
         let inboxes = Arc::new(Budget::new(inbox::MOST_OF_A_STREAM));
         let mailboxes: Vec<Option<Box<Mailbox>>> = stream::iter(addresses.into_iter().zip(0u32..))
             .map(|(address, number)| {
-                let opening = opening::open(services.clone(), address, number, bell.clone(), inboxes.clone());
+                let inbox = Inbox::new(number, bell.clone(), inboxes.clone());
+                let opening = opening::open(services.clone(), address, inbox);
                 async move {
                     match opening.await {
                         Ok(Some(mailbox)) => Ok(Some(mailbox)),
@@ -226,7 +223,6 @@ where
             batch: Vec::new(),
             batch_bytes: 0,
             unwritten: Unwritten::default(),
-            writing: None,
             rung: Vec::new(),
             pings: 0,
             unanswered: 0,
@@ -275,7 +271,7 @@ where
             self.hear();
         } else if let Poll::Ready((number, opened)) = self.openings.poll_next(context) {
             self.opened(number, opened);
-        } else if self.poll_write(context).is_ready() {
+        } else if self.unwritten.poll_write(context, &self.services.acknowledger).is_ready() {
             // There may be room for the next.
         } else if self.unwritten.are_many() || self.openings.len() >= OPENINGS {
             return Poll::Pending;
@@ -283,20 +279,6 @@ where
             let Some(input) = &mut self.input else { return Poll::Pending };
             let input = ready!(input.poll_next_unpin(context));
             self.take_in(input);
-        }
-        Poll::Ready(())
-    }
-
-    /// Waits until there was room for the first that is unwritten; if there is none, for ever.
-    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.writing.is_none() {
-            let Some(first) = self.unwritten.pop() else { return Poll::Pending };
-            let acknowledger = self.services.acknowledger.clone();
-            self.writing = Some(Box::pin(async move { acknowledger.put(first).await }));
-        }
-        if let Some(writing) = &mut self.writing {
-            ready!(writing.as_mut().poll(context));
-            self.writing = None;
         }
         Poll::Ready(())
     }
@@ -348,8 +330,8 @@ where
         };
         self.mailboxes.push(None);
         self.adding.push((number, address));
-        let (bell, inboxes) = (self.bell.clone(), self.inboxes.clone());
-        let opening = opening::open(self.services.clone(), address, number, bell, inboxes);
+        let inbox = Inbox::new(number, self.bell.clone(), self.inboxes.clone());
+        let opening = opening::open(self.services.clone(), address, inbox);
         self.openings.push(Box::pin(async move { (number, opening.await) }));
     }
 
@@ -578,14 +560,7 @@ where
         self.credit.give(credit);
         if let Writer::Here = writer {
             let acknowledgement = Acknowledgement { address, epoch, incarnation, entries };
-            // Others wait already: they go first.
-            let refused = match self.writing.is_some() || !self.unwritten.is_empty() {
-                true => Err(acknowledgement),
-                false => self.services.acknowledger.try_put(acknowledgement),
-            };
-            if let Err(refused) = refused {
-                self.unwritten.put(refused);
-            }
+            self.unwritten.write(acknowledgement, &self.services.acknowledger);
         }
         Ok(())
     }
@@ -659,17 +634,9 @@ impl<I, E> Drop for Feed<I, E> {
         self.services.metrics.streams.closed();
         self.services.acknowledger.hurry();
         // What the owner acknowledged is written although the owner is gone.
-        let (writing, mut unwritten) = (self.writing.take(), std::mem::take(&mut self.unwritten));
-        if writing.is_some() || !unwritten.is_empty() {
-            let acknowledger = self.services.acknowledger.clone();
-            tokio::spawn(async move {
-                if let Some(writing) = writing {
-                    writing.await;
-                }
-                while let Some(next) = unwritten.pop() {
-                    acknowledger.put(next).await;
-                }
-            });
+        let unwritten = std::mem::take(&mut self.unwritten);
+        if !unwritten.is_empty() {
+            tokio::spawn(unwritten.write_all(self.services.acknowledger.clone()));
         }
     }
 }

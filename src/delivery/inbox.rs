@@ -106,14 +106,14 @@ impl News {
             Event::Stored { sequence, envelope } => {
                 self.highest = self.highest.max(Some(sequence));
                 // Once one did not fit, those after it would only leave a gap.
-                if !self.overflowed && self.stored.len() < MAX_ENVELOPES && self.take(&envelope, budget) {
+                if !self.overflowed && self.stored.len() < MAX_ENVELOPES && self.admit(&envelope, budget) {
                     self.stored.push((sequence, envelope));
                 } else {
                     self.overflowed = true;
                 }
             }
             Event::Ephemeral { envelope } => {
-                if self.ephemeral.len() < MAX_ENVELOPES && self.take(&envelope, budget) {
+                if self.ephemeral.len() < MAX_ENVELOPES && self.admit(&envelope, budget) {
                     self.ephemeral.push(envelope);
                 }
             }
@@ -133,7 +133,7 @@ impl News {
     }
 
     /// Counts an envelope, if there is room for it.
-    fn take(&mut self, envelope: &Envelope, budget: &Budget) -> bool {
+    fn admit(&mut self, envelope: &Envelope, budget: &Budget) -> bool {
         let size = envelope.size();
         let fits = (self.bytes == 0 || self.bytes + size <= MAX_BYTES) && budget.take(size);
         self.bytes += if fits { size } else { 0 };

@@ -4,23 +4,19 @@ use std::sync::Arc;
 
 use sealpost_core::Address;
 
-use super::bell::Bell;
 use super::feed::Services;
 use super::inbox::Inbox;
 use super::mailbox::{Mailbox, Watching};
-use crate::budget::Budget;
 use crate::store::StoreError;
 
-/// Opens a mailbox as number `number` of a stream; `None` if there is none.
+/// Opens a mailbox, of which a stream hears by `inbox`; `None` if there is none.
 pub(super) async fn open(
     services: Arc<Services>,
     address: Address,
-    number: u32,
-    bell: Arc<Bell>,
-    budget: Arc<Budget>,
+    inbox: Inbox,
 ) -> Result<Option<Box<Mailbox>>, StoreError> {
     // First listen, then raise the generation, then read: whatever is queued in between is heard or read.
-    let registration = services.hub.register(address, Arc::new(Inbox::new(number, bell, budget)));
+    let registration = services.hub.register(address, Arc::new(inbox));
     let watch = services.store.watch(address);
     let watching = Watching::new(services.store.clone(), address);
     watch.await?;

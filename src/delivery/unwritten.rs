@@ -5,13 +5,19 @@
 //! for as long as the connection lives.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
 
-use crate::store::Acknowledgement;
+use super::acknowledger::Acknowledger;
+use crate::store::{Acknowledgement, StoreFuture};
 
 /// In the order in which they came, but that a mailbox's later ones join its first.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Unwritten {
+    /// The first, which waits for room.
+    first: Option<StoreFuture<'static, ()>>,
     waiting: VecDeque<Acknowledgement>,
+    /// Those of `waiting`.
     envelopes: usize,
 }
 
@@ -20,7 +26,7 @@ const MANY: usize = 512;
 
 impl Unwritten {
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.first.is_none() && self.waiting.is_empty()
     }
 
     /// Whether no more should come.
@@ -28,7 +34,40 @@ impl Unwritten {
         self.envelopes >= MANY
     }
 
-    pub(super) fn put(&mut self, acknowledgement: Acknowledgement) {
+    /// Hands one on, or keeps it where there is no room.
+    pub(super) fn write(&mut self, acknowledgement: Acknowledgement, acknowledger: &Acknowledger) {
+        // Those that wait already go first.
+        let refused = match self.is_empty() {
+            true => acknowledger.try_put(acknowledgement),
+            false => Err(acknowledgement),
+        };
+        if let Err(refused) = refused {
+            self.put(refused);
+        }
+    }
+
+    /// Waits until the first was handed on; where there is none, for ever.
+    pub(super) fn poll_write(&mut self, context: &mut Context<'_>, acknowledger: &Acknowledger) -> Poll<()> {
+        if self.first.is_none() {
+            let Some(first) = self.pop() else { return Poll::Pending };
+            let acknowledger = acknowledger.clone();
+            self.first = Some(Box::pin(async move { acknowledger.put(first).await }));
+        }
+        if let Some(first) = &mut self.first {
+            ready!(first.as_mut().poll(context));
+            self.first = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// Hands all on.
+    pub(super) async fn write_all(mut self, acknowledger: Acknowledger) {
+        while !self.is_empty() {
+            poll_fn(|context| self.poll_write(context, &acknowledger)).await;
+        }
+    }
+
+    fn put(&mut self, acknowledgement: Acknowledgement) {
         self.envelopes += acknowledgement.entries.len();
         let first = acknowledgement.entries.first().map(|(sequence, _)| *sequence);
         let joins = |it: &&mut Acknowledgement| {
@@ -43,7 +82,7 @@ impl Unwritten {
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<Acknowledgement> {
+    fn pop(&mut self) -> Option<Acknowledgement> {
         let first = self.waiting.pop_front()?;
         self.envelopes -= first.entries.len();
         Some(first)

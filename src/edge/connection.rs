@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::debug;
@@ -18,12 +19,14 @@ use tracing::debug;
 use super::guard::{Asked, Guard, Refuse};
 use super::handshakes::{Handshakes, Seat};
 use super::peers::{Counted, Peers};
-use super::socket::ClientSocket;
 use super::throttle::Throttle;
 use super::tls::TlsStream;
 use super::{EdgeConfig, Security, proxy};
 use crate::jitter::around;
 use crate::telemetry::{Greeting, Metrics};
+
+/// A client's socket, with TLS or without: one type, so that what stands on it is there once.
+type ClientSocket = Either<TcpStream, TlsStream<TcpStream>>;
 
 /// A connection that may speak HTTP, counted among those of its peer; or why it may not.
 type Greeted = Result<(Counted, ClientSocket), Greeting>;
@@ -106,10 +109,10 @@ where
         };
         let counted = self.peers.admit(peer).ok_or(Greeting::TooManyOfPeer)?;
         let socket = match &self.security {
-            Security::Plaintext => ClientSocket::Plain(socket),
+            Security::Plaintext => Either::Left(socket),
             Security::Tls(config) => {
                 let accepted = TlsStream::accept(socket, config.clone(), seat);
-                ClientSocket::Tls(accepted.await.map_err(|_| Greeting::Failed)?)
+                Either::Right(accepted.await.map_err(|_| Greeting::Failed)?)
             }
         };
         Ok((counted, socket))

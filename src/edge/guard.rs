@@ -14,7 +14,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::{Request, Response};
 use tower::Service;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Unfinished};
 
 /// What is answered to a request that comes too soon; the time says when it would not be.
 pub type Refuse<B> = fn(Duration) -> Response<B>;
@@ -24,7 +24,7 @@ pub type Refuse<B> = fn(Duration) -> Response<B>;
 pub(super) struct Asked {
     anything: AtomicBool,
     requests: Option<DefaultDirectRateLimiter>,
-    unfinished: Arc<Budget>,
+    unfinished: Unfinished,
 }
 
 /// A service for one connection, which passes on no more requests than it is granted.
@@ -42,7 +42,7 @@ impl Asked {
         Arc::new(Self {
             anything: AtomicBool::new(false),
             requests,
-            unfinished: Arc::new(Budget::new(unfinished_bytes)),
+            unfinished: Unfinished(Arc::new(Budget::new(unfinished_bytes))),
         })
     }
 

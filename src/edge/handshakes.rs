@@ -5,7 +5,7 @@
 //! gives way once that was [`PATIENCE`], so that silent sockets, however many, hold nobody up for long. Who has spoken
 //! and waits for the relay's answer does not give way: in a rush that would only be work to be done again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,9 @@ pub(super) struct Handshakes {
 #[derive(Debug, Default)]
 struct Pending {
     next: u64,
-    seats: BTreeMap<u64, Waiting>,
+    seats: HashMap<u64, Waiting>,
+    /// Those whose peers are waited for, the most silent first.
+    silent: BTreeSet<(Instant, u64)>,
 }
 
 #[derive(Debug)]
@@ -86,8 +88,7 @@ impl Handshakes {
                 if pending.seats.len() < self.most {
                     return;
                 }
-                let silent = pending.seats.iter().filter_map(|(number, waiting)| Some((waiting.since?, *number)));
-                silent.min()
+                pending.silent.first().copied()
             };
             let Some((since, number)) = most_silent else {
                 changed.await;
@@ -95,18 +96,8 @@ impl Handshakes {
             };
             tokio::select! {
                 () = changed => {}
-                () = tokio::time::sleep_until(since + PATIENCE) => self.gives_way(number),
+                () = tokio::time::sleep_until(since + PATIENCE) => self.pending.lock().gives_way(since, number),
             }
-        }
-    }
-
-    fn gives_way(&self, number: u64) {
-        let mut pending = self.pending.lock();
-        // It may have spoken just now.
-        if pending.seats.get(&number).is_some_and(|waiting| waiting.since.is_some())
-            && let Some(waiting) = pending.seats.remove(&number)
-        {
-            waiting.gives_way.cancel();
         }
     }
 
@@ -117,8 +108,35 @@ impl Handshakes {
         let mut pending = self.pending.lock();
         let number = pending.next;
         pending.next += 1;
-        pending.seats.insert(number, Waiting { since: Some(Instant::now()), gives_way: gives_way.clone() });
+        pending.seats.insert(number, Waiting { since: None, gives_way: gives_way.clone() });
+        pending.is_silent(number, Some(Instant::now()));
         Seat { handshakes: self.clone(), number, gives_way }
+    }
+}
+
+impl Pending {
+    /// Its peer has been waited for since then, or is not waited for.
+    fn is_silent(&mut self, number: u64, since: Option<Instant>) {
+        // It is not there any more if it gave way.
+        let Some(waiting) = self.seats.get_mut(&number) else { return };
+        if let Some(before) = std::mem::replace(&mut waiting.since, since) {
+            self.silent.remove(&(before, number));
+        }
+        self.silent.extend(since.map(|since| (since, number)));
+    }
+
+    fn gives_way(&mut self, since: Instant, number: u64) {
+        // It may have spoken just now.
+        if self.silent.contains(&(since, number))
+            && let Some(waiting) = self.remove(number)
+        {
+            waiting.gives_way.cancel();
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Waiting> {
+        self.is_silent(number, None);
+        self.seats.remove(&number)
     }
 }
 
@@ -130,30 +148,24 @@ impl Seat {
 
     /// The peer has spoken: waits for its turn to work out keys.
     pub(super) async fn turn(&self) -> Turn<'_> {
-        self.waits_for_its_peer(None);
+        self.handshakes.pending.lock().is_silent(self.number, None);
         let answered = Answered(self);
         // It fails only where the semaphore is closed, which ours never is.
         Turn { _permit: self.handshakes.working.acquire().await.ok(), _answered: answered }
-    }
-
-    fn waits_for_its_peer(&self, since: Option<Instant>) {
-        // It is not there any more if it gave way.
-        if let Some(waiting) = self.handshakes.pending.lock().seats.get_mut(&self.number) {
-            waiting.since = since;
-        }
     }
 }
 
 impl Drop for Answered<'_> {
     fn drop(&mut self) {
-        self.0.waits_for_its_peer(Some(Instant::now()));
-        self.0.handshakes.changed.notify_one();
+        let handshakes = &self.0.handshakes;
+        handshakes.pending.lock().is_silent(self.0.number, Some(Instant::now()));
+        handshakes.changed.notify_one();
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.handshakes.pending.lock().seats.remove(&self.number).is_some() {
+        if self.handshakes.pending.lock().remove(self.number).is_some() {
             self.handshakes.changed.notify_one();
         }
     }
@@ -173,6 +185,19 @@ mod tests {
         begin.elapsed() == Duration::ZERO
     }
 
+    /// As many as may be at once: two.
+    fn two() -> (Arc<Handshakes>, CancellationToken, [Seat; 2]) {
+        let (handshakes, stop) = (Arc::new(Handshakes::new(2)), CancellationToken::new());
+        let seats = [handshakes.begin(&stop), handshakes.begin(&stop)];
+        (handshakes, stop, seats)
+    }
+
+    /// Waits for room, beside what follows.
+    fn room(handshakes: &Arc<Handshakes>) -> tokio::task::JoinHandle<bool> {
+        let handshakes = handshakes.clone();
+        tokio::spawn(async move { is_immediate(handshakes.room()).await })
+    }
+
     #[tokio::test(start_paused = true)]
     async fn there_is_room_until_there_are_as_many_as_may_be() {
         let handshakes = Arc::new(Handshakes::new(2));
@@ -180,10 +205,7 @@ mod tests {
         let _first = handshakes.begin(&stop);
         assert!(is_immediate(handshakes.room()).await);
         let second = handshakes.begin(&stop);
-        let waiting = tokio::spawn({
-            let handshakes = handshakes.clone();
-            async move { is_immediate(handshakes.room()).await }
-        });
+        let waiting = room(&handshakes);
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         drop(second);
@@ -192,10 +214,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_oldest_gives_way_when_it_has_had_its_time() {
-        let handshakes = Arc::new(Handshakes::new(2));
         let begin = Instant::now();
-        let stop = CancellationToken::new();
-        let (first, second) = (handshakes.begin(&stop), handshakes.begin(&stop));
+        let (handshakes, stop, [first, second]) = two();
         handshakes.room().await;
         assert_eq!(begin.elapsed(), PATIENCE);
         first.gives_way().await;
@@ -208,10 +228,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_the_relay_does_not_give_way() {
-        let handshakes = Arc::new(Handshakes::new(2));
         let begin = Instant::now();
-        let stop = CancellationToken::new();
-        let (first, second) = (handshakes.begin(&stop), handshakes.begin(&stop));
+        let (handshakes, stop, [first, second]) = two();
         let turn = first.turn().await;
         handshakes.room().await;
         assert!(second.gives_way.is_cancelled() && !first.gives_way.is_cancelled());
@@ -220,10 +238,7 @@ mod tests {
         // Its peer is waited for again, from now on.
         let third = handshakes.begin(&stop);
         let _turn = third.turn().await;
-        let waiting = tokio::spawn({
-            let handshakes = handshakes.clone();
-            async move { handshakes.room().await }
-        });
+        let waiting = room(&handshakes);
         tokio::time::sleep(PATIENCE * 3).await;
         assert!(!waiting.is_finished(), "nobody is silent");
         drop(turn);

@@ -12,7 +12,6 @@ mod guard;
 mod handshakes;
 mod peers;
 mod proxy;
-mod socket;
 mod throttle;
 mod tls;
 

@@ -53,9 +53,7 @@ pub(crate) async fn p3_backlog_and_live_envelopes_come_in_one_order(cluster: Clu
     let total = 600;
     owner.is_sent(&mut senders, 1..=200).await;
     // It opens in the middle of the sending, with less credit than there is to send.
-    let sending = async {
-        owner.is_sent(&mut senders, 201..=total).await;
-    };
+    let sending = owner.is_sent(&mut senders, 201..=total);
     let receiving = async {
         let mut owners = cluster.owners(0).await;
         let mut stream = Stream::open_with(&mut owners, &[&owner], 16, 1 << 20).await.unwrap();

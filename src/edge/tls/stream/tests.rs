@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::edge::handshakes::Handshakes;
 
+/// What each write to a socket was.
+type Writes = Arc<Mutex<Vec<Vec<u8>>>>;
 type Versions = &'static [&'static SupportedProtocolVersion];
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,6 +63,16 @@ async fn connected<S: AsyncRead + AsyncWrite + Unpin>(
     let seat = seat();
     let (server, client) = tokio::join!(TlsStream::accept(ours, server, &seat), connect(theirs, client));
     (server.expect("the client is welcome"), client.expect("the server is the right one"))
+}
+
+/// The same, and what the server writes to its socket.
+async fn observed() -> (TlsStream<Socket>, Client<DuplexStream>, Writes) {
+    let (ours, theirs) = duplex(100_000);
+    let socket = Socket::in_pieces(ours, vec![usize::MAX]);
+    let writes = socket.writes.clone();
+    let (server, client) = connected(ONLY_13, socket, theirs).await;
+    writes.lock().clear();
+    (server, client, writes)
 }
 
 /// Handshakes of which one may work out keys.
@@ -235,11 +247,7 @@ async fn what_a_reader_has_no_room_for_is_bounded_and_waits() {
 
 #[tokio::test]
 async fn small_pieces_are_one_record_and_one_write() {
-    let (ours, theirs) = duplex(100_000);
-    let socket = Socket::in_pieces(ours, vec![usize::MAX]);
-    let writes = socket.writes.clone();
-    let (mut server, mut client) = connected(ONLY_13, socket, theirs).await;
-    writes.lock().clear();
+    let (mut server, mut client, writes) = observed().await;
     assert!(server.is_write_vectored());
     let pieces = [&b"one"[..], b"", b"two", b"three"].map(io::IoSlice::new);
     assert_eq!(server.write_vectored(&pieces).await.expect("it is open"), 11);
@@ -261,10 +269,7 @@ async fn small_pieces_are_one_record_and_one_write() {
 
 #[tokio::test]
 async fn new_keys_are_answered_with_new_keys() {
-    let (ours, theirs) = duplex(100_000);
-    let socket = Socket::in_pieces(ours, vec![usize::MAX]);
-    let writes = socket.writes.clone();
-    let (mut server, mut client) = connected(ONLY_13, socket, theirs).await;
+    let (mut server, mut client, writes) = observed().await;
     for round in 0..3_u8 {
         client.get_mut().1.refresh_traffic_keys().expect("the handshake is over");
         assert_eq!(carry(&mut client, &mut server, &[round; 100], 100).await, [round; 100]);
@@ -469,7 +474,7 @@ fn records(mut bytes: &[u8]) -> Vec<&[u8]> {
     found
 }
 
-fn all_of(writes: &Mutex<Vec<Vec<u8>>>) -> Vec<Vec<u8>> {
+fn all_of(writes: &Writes) -> Vec<Vec<u8>> {
     std::mem::take(&mut *writes.lock())
 }
 
@@ -477,7 +482,7 @@ fn all_of(writes: &Mutex<Vec<Vec<u8>>>) -> Vec<Vec<u8>> {
 struct Socket {
     inner: DuplexStream,
     sizes: VecDeque<usize>,
-    writes: Arc<Mutex<Vec<Vec<u8>>>>,
+    writes: Writes,
 }
 
 impl Socket {
