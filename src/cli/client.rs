@@ -10,6 +10,7 @@ use sealpost_client::{Device, Error, Relay, RelayHost, RelayOptions, Timeouts, T
 use super::output::{Failure, note};
 use super::profile::{HomeRelay, Profile, ProfileFlags};
 use super::refusal;
+use crate::file;
 
 /// How to reach the relay, and whose profile to use.
 #[derive(Debug, Clone, Args)]
@@ -149,7 +150,7 @@ fn trust(home: &HomeRelay) -> Result<Trust, Failure> {
     match &home.ca {
         _ if home.url.starts_with("http://") => Ok(Trust::Plaintext),
         None => Ok(Trust::System),
-        Some(ca) => std::fs::read(ca).map(Trust::Authorities).map_err(|error| {
+        Some(ca) => file::read(ca).map(Trust::Authorities).map_err(|error| {
             Failure::usage(format!("the certificate authority {} cannot be read: {error}", ca.display()))
                 .remedy("name the PEM file of the relay's authority with --ca")
         }),

@@ -12,6 +12,7 @@ use super::client::now;
 use super::output::{Failure, note, say, say_json};
 use super::profile::unwritable;
 use super::text::{hex, hour};
+use crate::file;
 
 /// Decide who may make a mailbox at your relay (admission.mode = "voucher").
 #[derive(Debug, Args)]
@@ -112,7 +113,7 @@ impl Issue {
 }
 
 fn read_key(path: &Path) -> Result<IdentityKey, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = file::read_text(path).map_err(|error| {
         Failure::usage(format!("the operator's key {} cannot be read: {error}", path.display()))
             .remedy("`sealpost voucher keygen` makes one; --key names it")
     })?;

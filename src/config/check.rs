@@ -14,6 +14,7 @@ use super::{
 use crate::api::{Admission, ApiConfig, Origin};
 use crate::delivery::FeedConfig;
 use crate::edge::{AdminTls, CertificateFiles, EdgeConfig, TlsConfig};
+use crate::file;
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::{RedisOptions, RedisUrl};
 use crate::store::{Durability, LARGEST_ENVELOPE, QueueLimits};
@@ -391,7 +392,7 @@ impl Checker {
     }
 
     fn file(&mut self, setting: &'static str, path: &Path) -> Option<String> {
-        match std::fs::read_to_string(path) {
+        match file::read_text(path) {
             Ok(text) => Some(text),
             Err(error) => {
                 self.problem(setting, format!("{} cannot be read: {error}", path.display()));

@@ -34,7 +34,7 @@ fn file(mut settings: Settings) {
             Err(error) => assert!(!writable && matches!(error, ConfigError::Unwritable(_)), "{error}"),
         }
     }
-    // Files are for the operator to name: one may have no end.
+    // Files are for the operator to name: a pipe would be waited for.
     (settings.store.password_file, settings.store.sentinel_password_file, settings.store.ca) = (None, None, None);
     if let Err(problems) = check::config(settings) {
         assert!(!problems.is_empty() && problems.iter().all(|it| !it.setting.is_empty() && !it.problem.is_empty()));

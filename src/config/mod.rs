@@ -18,6 +18,7 @@ pub use settings::*;
 use crate::api::{ApiConfig, Origin};
 use crate::delivery::FeedConfig;
 use crate::edge::{CertificateFiles, EdgeConfig, TlsConfig};
+use crate::file;
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::RedisOptions;
 use crate::telemetry::LogConfig;
@@ -149,8 +150,7 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<Settings, ConfigError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+    let text = file::read_text(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
     toml::from_str(&text).map_err(|error| malformed(path, &error, &text))
 }
 

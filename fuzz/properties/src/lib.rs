@@ -24,13 +24,13 @@ mod people;
 /// A function that takes any bytes.
 pub type Target = fn(&[u8]);
 
-/// Names the targets once. Each is held to its memory as well.
+/// Names the targets once. Each is held to its memory as well, so many bytes for each of its input.
 macro_rules! targets {
-    ($($(#[$doc:meta])+ $name:ident: $property:path;)+) => {
+    ($($(#[$doc:meta])+ $name:ident: $property:path, $each_byte:ident;)+) => {
         $(
             $(#[$doc])+
             pub fn $name(bytes: &[u8]) {
-                memory::bounded(bytes.len(), || $property(bytes));
+                memory::bounded(bytes.len(), memory::$each_byte, || $property(bytes));
             }
         )+
 
@@ -41,37 +41,37 @@ macro_rules! targets {
 
 targets! {
     /// A mailbox's address as text.
-    address: formats::address;
+    address: formats::address, EACH_BYTE;
     /// A card.
-    card: formats::card;
+    card: formats::card, EACH_BYTE;
     /// A configuration file, and the settings that have a grammar of their own.
-    config: sealpost::fuzzing::config;
+    config: sealpost::fuzzing::config, EACH_BYTE_OF_CONFIGURATION;
     /// What a Redis server, a node of a Cluster or a Sentinel says of itself and of others.
-    discovery: sealpost::fuzzing::discovery;
+    discovery: sealpost::fuzzing::discovery, EACH_BYTE;
     /// A stored envelope with what is kept beside it, in both stores.
-    entry: sealpost::fuzzing::entry;
+    entry: sealpost::fuzzing::entry, EACH_BYTE;
     /// A sealed envelope.
-    envelope: envelope::envelope;
+    envelope: envelope::envelope, EACH_BYTE;
     /// What is published on a mailbox's Redis channel.
-    event: sealpost::fuzzing::event;
+    event: sealpost::fuzzing::event, EACH_BYTE;
     /// The content of an envelope, and its padding.
-    frame: formats::frame;
+    frame: formats::frame, EACH_BYTE;
     /// An invite, and the relay's host and the delivery key in it.
-    invite: formats::invite;
+    invite: formats::invite, EACH_BYTE;
     /// An owner's proof, as a client sends it.
-    proof: sealpost::fuzzing::proof;
+    proof: sealpost::fuzzing::proof, EACH_BYTE;
     /// What a load balancer says first, in pieces.
-    proxy: sealpost::fuzzing::proxy;
+    proxy: sealpost::fuzzing::proxy, EACH_BYTE;
     /// What a Redis server says, in pieces.
-    reply: sealpost::fuzzing::reply;
+    reply: sealpost::fuzzing::reply, EACH_BYTE;
     /// A request of any kind.
-    request: sealpost::fuzzing::request;
+    request: sealpost::fuzzing::request, EACH_BYTE;
     /// What a client gets of a relay: a stream, results, a refusal.
-    response: sealpost_client::fuzzing::response;
+    response: sealpost_client::fuzzing::response, EACH_BYTE;
     /// A row of the embedded store.
-    row: sealpost::fuzzing::row;
+    row: sealpost::fuzzing::row, EACH_BYTE;
     /// The answer of a Redis script.
-    script_answer: sealpost::fuzzing::script_answer;
+    script_answer: sealpost::fuzzing::script_answer, EACH_BYTE;
     /// A voucher.
-    voucher: formats::voucher;
+    voucher: formats::voucher, EACH_BYTE;
 }

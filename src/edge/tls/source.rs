@@ -1,17 +1,13 @@
 //! Something that is made of files, and made again when they change.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 
 use super::TlsError;
-
-/// What a file may hold: many times what certificates need.
-const MAX_BYTES: u64 = 1024 * 1024;
+use crate::file;
 
 /// Files, and what was last made of them.
 ///
@@ -70,7 +66,7 @@ impl<T> Source<T> {
 
 /// Their contents, and a fingerprint of those; of a file that cannot be read, of the reason.
 fn read(files: &[PathBuf]) -> (Result<Vec<Vec<u8>>, TlsError>, Fingerprint) {
-    let contents: Vec<_> = files.iter().map(|path| read_one(path)).collect();
+    let contents: Vec<_> = files.iter().map(|path| file::read(path)).collect();
     let mut hash = Sha256::new();
     for content in &contents {
         match content {
@@ -85,15 +81,6 @@ fn read(files: &[PathBuf]) -> (Result<Vec<Vec<u8>>, TlsError>, Fingerprint) {
         content.map_err(|error| TlsError::Unreadable { path: path.clone(), why: error.to_string() })
     });
     (contents.collect(), hash.finalize().into())
-}
-
-fn read_one(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
