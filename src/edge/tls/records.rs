@@ -166,8 +166,7 @@ impl Records {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(Ok(record)) = traffic.next_record() {
                         used += record.discard;
-                        let fits =
-                            if self.unread.is_empty() { record.payload.len().min(reader.remaining()) } else { 0 };
+                        let fits = record.payload.len().min(reader.remaining());
                         let (now, later) = record.payload.split_at_checked(fits).unwrap_or_default();
                         reader.put_slice(now);
                         self.unread.extend_from_slice(later);

@@ -307,6 +307,22 @@ async fn an_end_is_told_both_ways() {
 }
 
 #[tokio::test]
+async fn what_comes_after_the_end_is_nobodys_word() {
+    for versions in [ONLY_13, ONLY_12] {
+        let (ours, theirs) = duplex(100_000);
+        let (mut server, mut client) = connected(versions, ours, theirs).await;
+        client.write_all(b"last").await.expect("it is open");
+        client.get_mut().1.send_close_notify();
+        client.flush().await.expect("it is open");
+        client.get_mut().0.write_all(&forged()).await.expect("it goes");
+        let mut read = Vec::new();
+        server.read_to_end(&mut read).await.expect("it has ended");
+        assert_eq!(read, b"last");
+        assert_eq!(server.records.held(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_is_cut_off_has_not_ended() {
     let (ours, theirs) = duplex(100_000);
     let (mut server, mut client) = connected(ONLY_13, ours, theirs).await;
@@ -339,12 +355,13 @@ async fn what_is_no_tls_is_answered_with_an_alert_and_ends_it() {
         let mut read = Vec::new();
         let failed = server.read_to_end(&mut read).await.expect_err("it is no TLS");
         assert_eq!((failed.kind(), &read[..]), (io::ErrorKind::InvalidData, &b"good"[..]));
+        let alerted = tokio::time::timeout(PATIENCE, client.read(&mut [0; 8])).await.expect("reading told it");
+        assert_eq!(told(alerted), Some(Error::AlertReceived(alert)));
         for failed in [server.read(&mut [0; 8]).await, server.write(b"more").await] {
             assert_eq!(failed.map_err(|why| why.kind()), Err(io::ErrorKind::InvalidData), "for good");
         }
         assert_eq!(server.flush().await.map_err(|why| why.kind()), Err(io::ErrorKind::InvalidData));
         server.shutdown().await.expect("it can be shut");
-        assert_eq!(told(client.read(&mut [0; 8]).await), Some(Error::AlertReceived(alert)));
     }
 }
 
