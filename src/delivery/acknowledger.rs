@@ -43,6 +43,13 @@ impl Acknowledger {
         (Self { queue, hurry: hurry.clone() }, tokio::spawn(gather(inbox, hurry, written)))
     }
 
+    /// One that nobody listens to but a test.
+    #[cfg(test)]
+    pub(super) fn with_room(room: usize) -> (Self, mpsc::Receiver<Acknowledgement>) {
+        let (queue, inbox) = mpsc::channel(room);
+        (Self { queue, hurry: Arc::default() }, inbox)
+    }
+
     /// Takes one if there is room, else gives it back.
     pub(super) fn try_put(&self, acknowledgement: Acknowledgement) -> Result<(), Acknowledgement> {
         self.queue.try_send(acknowledgement).map_err(|refused| match refused {

@@ -91,6 +91,7 @@ impl Unwritten {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use sealpost_core::{Address, Sequence};
 
     use super::*;
@@ -127,6 +128,29 @@ mod tests {
         unwritten.put(of(1, &[1]));
         unwritten.put(Acknowledgement { incarnation: Incarnation([1; 8]), ..of(1, &[2]) });
         assert_eq!(all(unwritten), [(1, vec![1]), (1, vec![2])]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_goes_first_and_none_is_left() {
+        let (acknowledger, mut written) = Acknowledger::with_room(1);
+        let mut unwritten = Unwritten::default();
+        unwritten.write(of(1, &[1]), &acknowledger);
+        assert!(unwritten.is_empty(), "there was room");
+        unwritten.write(of(2, &[1]), &acknowledger);
+        assert!(written.recv().await.is_some());
+        unwritten.write(of(3, &[1]), &acknowledger);
+        assert!(written.try_recv().is_err(), "another waits already");
+
+        poll_fn(|context| unwritten.poll_write(context, &acknowledger)).await;
+        assert!(poll_fn(|context| unwritten.poll_write(context, &acknowledger)).now_or_never().is_none());
+        assert!(unwritten.waiting.is_empty() && !unwritten.is_empty(), "the last one is on its way");
+        let rest = tokio::spawn(unwritten.write_all(acknowledger));
+        let mut mailboxes = Vec::new();
+        while let Some(next) = written.recv().await {
+            mailboxes.push(next.address.as_bytes()[0]);
+        }
+        assert_eq!(mailboxes, [2, 3]);
+        rest.await.expect("no panic");
     }
 
     #[test]
