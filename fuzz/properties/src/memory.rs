@@ -12,9 +12,9 @@ const ALWAYS: usize = 128 * 1024;
 /// What each byte of input may cost. The most expensive honest ones are protobuf's empty parts and Redis's small
 /// values; a target holds what it has read about twice.
 pub(crate) const EACH_BYTE: usize = 64;
-/// The same for a configuration file: the TOML library keeps an error for each byte that it cannot read, in a vector
-/// that doubles.
-pub(crate) const EACH_BYTE_OF_CONFIGURATION: usize = 256;
+/// The same for a configuration file: the TOML library makes a table of each part of a dotted key, of two bytes, and
+/// keeps an error for each byte that it cannot read.
+pub(crate) const EACH_BYTE_OF_CONFIGURATION: usize = 1024;
 
 /// Does some work, and panics if it took more memory at once than its input justifies.
 pub(crate) fn bounded(input: usize, each_byte: usize, work: impl FnOnce()) {
