@@ -1,10 +1,34 @@
 //! The time of day, as an argument, so that tests can set it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sealpost_core::UnixTime;
+
+/// Milliseconds since 1970.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct UnixMillis(pub u64);
+
+impl UnixMillis {
+    /// How long this was before a later moment; nothing where that was earlier, by another machine's clock.
+    pub fn until(self, later: Self) -> Duration {
+        Duration::from_millis(later.0.saturating_sub(self.0))
+    }
+}
+
+impl From<UnixTime> for UnixMillis {
+    fn from(time: UnixTime) -> Self {
+        Self(time.as_secs().saturating_mul(1000))
+    }
+}
+
+impl fmt::Debug for UnixMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnixMillis(..)")
+    }
+}
 
 /// Tells the time of day.
 #[derive(Debug, Clone)]
@@ -32,6 +56,17 @@ impl Clock {
         UnixTime(match &self.0 {
             Source::System => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             Source::Set(secs) => secs.load(Ordering::Relaxed),
+        })
+    }
+
+    /// The same in milliseconds: for how long something took, and never to be stored.
+    pub fn now_millis(&self) -> UnixMillis {
+        UnixMillis(match &self.0 {
+            Source::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH);
+                since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+            }
+            Source::Set(secs) => secs.load(Ordering::Relaxed).saturating_mul(1000),
         })
     }
 

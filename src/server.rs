@@ -18,9 +18,9 @@ use crate::clock::Clock;
 use crate::config::{CertificateSource, Config, DrainConfig, SecurityConfig, StoreConfig};
 use crate::delivery::{Acknowledger, Drain, Hub, Services};
 use crate::edge::{self, CertificateFiles, EdgeConfig, Listening, Reloader, Security, Tls, TlsError};
-use crate::store::Store;
 use crate::store::embedded::{EmbeddedStore, OpenError};
 use crate::store::redis::{ConnectError, RedisStore};
+use crate::store::{Measured, Store};
 use crate::telemetry::Metrics;
 
 /// A relay at work. Dropping it cuts everything; [`drain`](Relay::drain) leaves politely.
@@ -91,18 +91,22 @@ impl Relay {
             .map_err(listening("listen.admin", config.admin))?;
 
         let hub = Hub::new();
-        let store = open_store(&config.store, clock.clone(), hub.clone()).await?;
+        let store = open_store(&config.store, clock.clone(), hub.clone(), metrics.clone()).await?;
+        let (fit, waiting) = (readiness.clone(), hub.clone());
+        metrics.relay.ready.read_from(move || Some(f64::from(u8::from(fit.is_ready()))));
+        metrics.delivery.inbox_envelopes.read_from(move || Some(waiting.waiting() as f64));
         let checks = AbortOnDropHandle::new(tokio::spawn(readiness.clone().follow(store.clone())));
-        let (acknowledger, acknowledging) = Acknowledger::start(store.clone());
+        let (acknowledger, acknowledging) = Acknowledger::start(store.clone(), metrics.clone());
         let services = Arc::new(Services {
             store,
             hub,
             acknowledger,
             drain: Drain::new(config.drain.spread),
             metrics: metrics.clone(),
+            clock,
             config: config.feed,
         });
-        let routes = api::routes(config.api, services.clone(), clock);
+        let routes = api::routes(config.api, services.clone());
         let refuse = api::too_many_requests;
         let clients = if config.origins.is_empty() {
             edge::listen(clients, config.edge, client_security, routes, refuse, metrics.clone())
@@ -155,6 +159,7 @@ impl Relay {
     /// written.
     pub async fn drain(self) {
         self.readiness.leave();
+        self.services.metrics.relay.draining.set(1);
         if !self.drain.notice.is_zero() {
             info!("leaving soon: not ready any more, and serving until that was noticed");
             tokio::time::sleep(self.drain.notice).await;
@@ -183,11 +188,19 @@ impl Relay {
 ///
 /// # Errors
 /// Where it does not open.
-pub async fn open_store(config: &StoreConfig, clock: Clock, hub: Arc<Hub>) -> Result<Arc<dyn Store>, StartError> {
-    Ok(match config {
+pub async fn open_store(
+    config: &StoreConfig,
+    clock: Clock,
+    hub: Arc<Hub>,
+    metrics: Arc<Metrics>,
+) -> Result<Arc<dyn Store>, StartError> {
+    let store: Arc<dyn Store> = match config {
         StoreConfig::Embedded { directory, options } => Arc::new(EmbeddedStore::open(directory, *options, clock, hub)?),
-        StoreConfig::Redis(options) => Arc::new(RedisStore::connect(options.as_ref().clone(), clock, hub).await?),
-    })
+        StoreConfig::Redis(options) => {
+            Arc::new(RedisStore::connect(options.as_ref().clone(), clock, hub, metrics.clone()).await?)
+        }
+    };
+    Ok(Arc::new(Measured::new(store, metrics)))
 }
 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

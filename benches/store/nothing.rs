@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sealpost::store::{
     Acknowledgement, Append, AppendError, CheckError, Creation, Description, Epoch, Event, Generation, Incarnation,
     Inspection, MailboxChange, NewMailbox, NonceMark, Opening, Page, Read, ReadRequest, SessionAcknowledgement,
-    SessionId, SessionOutcome, Store, StoreError, StoreFuture, Wakes,
+    SessionId, SessionOutcome, Store, StoreError, StoreFuture, Usage, Wakes,
 };
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
 
@@ -54,7 +54,7 @@ impl Store for Nothing {
     fn append(&self, batch: Vec<Append>) -> StoreFuture<'_, Vec<Result<Sequence, AppendError>>> {
         let results = batch.into_iter().map(|append| {
             let sequence = Sequence::new(self.sequences.fetch_add(1, Ordering::Relaxed)).unwrap_or(Sequence::FIRST);
-            self.wakes.wake(&append.to, Event::Stored { sequence, envelope: append.envelope });
+            self.wakes.wake(&append.to, Event::Stored { sequence, envelope: append.envelope, journey: append.journey });
             Ok(sequence)
         });
         ready(results.collect())
@@ -98,5 +98,9 @@ impl Store for Nothing {
 
     fn check(&self) -> StoreFuture<'_, Result<(), CheckError>> {
         ready(Ok(()))
+    }
+
+    fn usage(&self) -> StoreFuture<'_, Result<Usage, StoreError>> {
+        ready(Ok(Usage { bytes: 0, limit: None }))
     }
 }

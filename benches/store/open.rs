@@ -184,7 +184,9 @@ impl Wakes for Owners {
         let number = number_of(address);
         match event {
             Event::Missed => self.read_soon(number),
-            Event::Stored { sequence, envelope } if !self.take(number, sequence, &envelope) => self.read_soon(number),
+            Event::Stored { sequence, envelope, .. } if !self.take(number, sequence, &envelope) => {
+                self.read_soon(number);
+            }
             _ => {}
         }
     }

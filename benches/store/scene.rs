@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use sealpost::clock::Clock;
+use sealpost::clock::{Clock, UnixMillis};
 use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
 use sealpost::store::{
-    Acknowledgement, Append, Durability, Envelope, Event, Grant, Incarnation, NewMailbox, Opening, SessionId, Store,
-    Urgency, Wakes,
+    Acknowledgement, Append, Durability, Envelope, Event, Grant, Incarnation, Journey, NewMailbox, Opening, SessionId,
+    Store, Urgency, Wakes,
 };
 use sealpost_core::{Address, DeliveryKeyHash, MessageId, Sequence};
 use sealpost_testkit::{AppendOnly, RedisServer, RedisSettings};
@@ -43,7 +43,7 @@ pub(crate) async fn store_at(
     // A benchmark of a busy machine should show slowness, not failures.
     let options =
         RedisOptions { connections, durability: Durability::Memory, timeout: PATIENCE, ..RedisOptions::new(url) };
-    Arc::new(RedisStore::connect(options, clock, wakes).await.expect("the server will do"))
+    Arc::new(RedisStore::connect(options, clock, wakes, Arc::default()).await.expect("the server will do"))
 }
 
 /// A connection of the benchmark's own.
@@ -104,6 +104,7 @@ impl Messages {
             urgency: Urgency::Normal,
             ephemeral: false,
             retried: false,
+            journey: Journey::begun_at(UnixMillis(0)),
         }
     }
 }
@@ -215,7 +216,7 @@ impl Owners {
 
 impl Wakes for Owners {
     fn wake(&self, address: &Address, event: Event) {
-        let Event::Stored { sequence, envelope } = event else { return };
+        let Event::Stored { sequence, envelope, .. } = event else { return };
         let mailbox = number_of(address);
         if let Some(opening) = self.openings.get().and_then(|openings| openings.get(mailbox)) {
             drop(self.delivered.send(acknowledgement(mailbox, opening, sequence, envelope.size())));

@@ -43,6 +43,8 @@ impl Readiness {
         loop {
             let check = tokio::time::timeout(CHECK_WITHIN, store.check());
             self.store_says(check.await.unwrap_or(Err(CheckError::Store(StoreError::TimedOut))));
+            // It is counted; whether the store works was asked before.
+            let _ = tokio::time::timeout(CHECK_WITHIN, store.usage()).await;
             tokio::time::sleep(CHECK_EVERY).await;
         }
     }
@@ -67,6 +69,11 @@ impl Readiness {
             Ok(()) => {}
             Err(error) => warn!(%error, "not ready"),
         }
+    }
+
+    /// Whether it is fit for traffic now.
+    pub fn is_ready(&self) -> bool {
+        self.now().is_ready()
     }
 
     pub(super) fn now(&self) -> State {

@@ -17,6 +17,7 @@ use tokio::time::Sleep;
 use super::failure;
 use super::framing::Framing;
 use crate::budget::Budget;
+use crate::telemetry::{Limit, Metrics};
 
 /// A body whose unfinished message is counted and timed.
 pub struct Arriving<B> {
@@ -26,6 +27,7 @@ pub struct Arriving<B> {
     unfinished: Option<Arc<Budget>>,
     counted: usize,
     timeout: Duration,
+    metrics: Arc<Metrics>,
     /// Runs since the unfinished message was first waited for.
     late: Option<Pin<Box<Sleep>>>,
 }
@@ -36,8 +38,8 @@ const UNCOUNTED: usize = 64 * 1024;
 
 impl<B> Arriving<B> {
     /// Each message of this body may take so long to come.
-    pub(super) fn new(body: B, unfinished: Option<Arc<Budget>>, timeout: Duration) -> Self {
-        Self { body, framing: Framing::START, unfinished, counted: 0, timeout, late: None }
+    pub(super) fn new(body: B, unfinished: Option<Arc<Budget>>, timeout: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { body, framing: Framing::START, unfinished, counted: 0, timeout, metrics, late: None }
     }
 
     /// Takes a piece in; false: it is too much.
@@ -90,6 +92,7 @@ where
             && let Some(piece) = frame.data_ref()
             && !this.take(piece)
         {
+            this.metrics.edge.shed.count(Limit::UnfinishedBytes);
             return Poll::Ready(Some(Err(failure::too_much_unfinished().into_status().into())));
         }
         Poll::Ready(next.map(|frame| frame.map_err(Into::into)))
@@ -143,7 +146,7 @@ mod tests {
     const LENGTH: usize = UNCOUNTED + 1000;
 
     fn arriving(unfinished: &Arc<Budget>, pieces: impl IntoIterator<Item = Vec<u8>>) -> Arriving<Pieces> {
-        Arriving::new(Pieces(pieces.into_iter().collect()), Some(unfinished.clone()), TIMEOUT)
+        Arriving::new(Pieces(pieces.into_iter().collect()), Some(unfinished.clone()), TIMEOUT, Arc::default())
     }
 
     /// The beginning of a message of [`LENGTH`] bytes.

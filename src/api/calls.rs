@@ -16,6 +16,7 @@ use tower::Service;
 use super::arriving::Arriving;
 use super::{body, content_type, failure, typed};
 use crate::budget::Unfinished;
+use crate::telemetry::{Limit, Metrics};
 
 /// A service that answers no more calls at once than it may, each in time, and says of every failure why.
 ///
@@ -25,12 +26,13 @@ pub struct Calls<S> {
     service: S,
     room: Arc<Semaphore>,
     timeout: Duration,
+    metrics: Arc<Metrics>,
 }
 
 impl<S> Calls<S> {
     /// So many at once, each of which may take so long.
-    pub(super) fn new(service: S, most: usize, timeout: Duration) -> Self {
-        Self { service, room: Arc::new(Semaphore::new(most)), timeout }
+    pub(super) fn new(service: S, most: usize, timeout: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { service, room: Arc::new(Semaphore::new(most)), timeout, metrics }
     }
 }
 
@@ -52,12 +54,13 @@ where
             return Box::pin(async { Ok(content_type::unsupported()) });
         }
         let Ok(permit) = self.room.clone().try_acquire_owned() else {
+            self.metrics.edge.shed.count(Limit::Calls);
             return Box::pin(async { Ok(refusal(failure::overloaded())) });
         };
         let compressed = typed::is_compressed(&request);
         let unfinished = request.extensions_mut().remove::<Unfinished>().map(|it| it.0);
-        let timeout = self.timeout;
-        let response = self.service.call(request.map(|body| Arriving::new(body, unfinished, timeout)));
+        let (timeout, metrics) = (self.timeout, self.metrics.clone());
+        let response = self.service.call(request.map(|body| Arriving::new(body, unfinished, timeout, metrics)));
         Box::pin(async move {
             let answered = tokio::time::timeout(timeout, response).await;
             drop(permit);

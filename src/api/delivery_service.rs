@@ -9,9 +9,10 @@ use sealpost_proto::v1;
 use sealpost_proto::v1::delivery_service_server::DeliveryService;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::measured::Measured;
 use super::{ApiConfig, anonymous, failure, parse, send_stream};
 use crate::delivery::Services;
-use crate::store::AppendError;
+use crate::store::{AppendError, Journey, StoreError};
 use crate::telemetry::{Outcome, Procedure};
 
 /// The service.
@@ -25,16 +26,19 @@ impl Delivery {
         Self { config, services }
     }
 
-    async fn send_one(&self, request: v1::SendRequest) -> Result<(), Failure> {
-        let sends = &self.services.metrics.sends;
-        let append = parse::send(&self.config, request).inspect_err(|_| sends.count(Outcome::Invalid))?;
-        let missing = AppendError::Store(crate::store::StoreError::Corrupt("the store gave no result"));
+    async fn send_one(&self, request: v1::SendRequest) -> Result<v1::SendResponse, Failure> {
+        let metrics = &self.services.metrics.api;
+        let journey = Journey::begun_at(self.services.clock.now_millis());
+        let append =
+            parse::send(&self.config, request, journey).inspect_err(|_| metrics.sends.count(Outcome::Invalid))?;
+        let size = append.envelope.size();
+        let missing = AppendError::Store(StoreError::Corrupt("the store gave no result"));
         let result = self.services.store.append(vec![append]).await.pop().unwrap_or(Err(missing));
-        sends.count(result.as_ref().map_or_else(failure::outcome, |_| Outcome::Accepted));
-        result.map(|_| ()).map_err(failure::of_append)
+        failure::count(metrics, &result, size);
+        result.map(|_| v1::SendResponse {}).map_err(failure::of_append)
     }
 
-    async fn card(&self, request: &v1::FetchCardRequest) -> Result<v1::FetchCardResponse, Failure> {
+    async fn card(&self, request: v1::FetchCardRequest) -> Result<v1::FetchCardResponse, Failure> {
         let address = parse::address("address", &request.address)?;
         let key = parse::delivery_key(&address, &request.delivery_key)?;
         match self.services.store.card(address, key).await {
@@ -44,23 +48,26 @@ impl Delivery {
         }
     }
 
-    fn anonymous<T>(&self, procedure: Procedure, request: &Request<T>) -> Result<(), Status> {
-        anonymous::check(request.metadata()).map_err(|failure| self.fail(procedure, failure))
-    }
-
-    fn fail(&self, procedure: Procedure, failure: Failure) -> Status {
-        self.services.metrics.failures.count(procedure, failure.reason.name());
-        failure.into_status()
+    /// Answers one call, if it is anonymous.
+    async fn answer<Q, T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        procedure: Procedure,
+        request: Request<Q>,
+        answer: impl FnOnce(Q) -> F,
+    ) -> Result<Response<T>, Status> {
+        let measured = Measured::begin(&self.services, procedure);
+        let outcome = match anonymous::check(request.metadata()) {
+            Ok(()) => answer(request.into_inner()).await,
+            Err(failure) => Err(failure),
+        };
+        measured.end(outcome).map(Response::new)
     }
 }
 
 #[tonic::async_trait]
 impl DeliveryService for Delivery {
-    #[tracing::instrument(name = "Send", level = "info", skip_all)]
     async fn send(&self, request: Request<v1::SendRequest>) -> Result<Response<v1::SendResponse>, Status> {
-        self.anonymous(Procedure::Send, &request)?;
-        let sent = self.send_one(request.into_inner()).await;
-        sent.map(|()| Response::new(v1::SendResponse {})).map_err(|failure| self.fail(Procedure::Send, failure))
+        self.answer(Procedure::Send, request, |request| self.send_one(request)).await
     }
 
     type SendStreamStream = Pin<Box<dyn Stream<Item = Result<v1::SendStreamResponse, Status>> + Send>>;
@@ -69,18 +76,17 @@ impl DeliveryService for Delivery {
         &self,
         request: Request<Streaming<v1::SendStreamRequest>>,
     ) -> Result<Response<Self::SendStreamStream>, Status> {
-        self.anonymous(Procedure::SendStream, &request)?;
+        if let Err(failure) = anonymous::check(request.metadata()) {
+            return Measured::begin(&self.services, Procedure::SendStream).end(Err(failure));
+        }
         let results = send_stream::results(self.config.clone(), self.services.clone(), request.into_inner());
         Ok(Response::new(Box::pin(results)))
     }
 
-    #[tracing::instrument(name = "FetchCard", level = "info", skip_all)]
     async fn fetch_card(
         &self,
         request: Request<v1::FetchCardRequest>,
     ) -> Result<Response<v1::FetchCardResponse>, Status> {
-        self.anonymous(Procedure::FetchCard, &request)?;
-        let card = self.card(request.get_ref()).await;
-        card.map(Response::new).map_err(|failure| self.fail(Procedure::FetchCard, failure))
+        self.answer(Procedure::FetchCard, request, |request| self.card(request)).await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sealpost_core::Sequence;
 use sealpost_proto::Reason;
 use sealpost_proto::status::Failure;
 use tonic::{Code, Status};
@@ -12,7 +13,7 @@ use super::parse;
 use crate::delivery::{Ending, FeedError};
 use crate::jitter::around;
 use crate::store::{AppendError, StoreError};
-use crate::telemetry::{Outcome, Rarely};
+use crate::telemetry::{ApiMetrics, Outcome, Rarely};
 
 /// The store failed.
 pub(super) fn of_store(error: StoreError) -> Failure {
@@ -46,12 +47,17 @@ pub(super) fn of_append(error: AppendError) -> Failure {
     }
 }
 
-/// The same, as it is counted.
-pub(super) fn outcome(error: &AppendError) -> Outcome {
-    match error {
-        AppendError::Refused => Outcome::Refused,
-        AppendError::Full => Outcome::Full,
-        AppendError::Store(_) => Outcome::Unavailable,
+/// Counts what became of a send of an envelope of this size.
+pub(super) fn count(metrics: &ApiMetrics, result: &Result<Sequence, AppendError>, size: usize) {
+    metrics.sends.count(match result {
+        Ok(_) => Outcome::Accepted,
+        Err(AppendError::Refused) => Outcome::Refused,
+        Err(AppendError::Full) => Outcome::Full,
+        Err(AppendError::Store(_)) => Outcome::Unavailable,
+    });
+    if result.is_ok_and(|sequence| sequence != Sequence::NONE) {
+        metrics.stored.count();
+        metrics.stored_bytes.add(size);
     }
 }
 

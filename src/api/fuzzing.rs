@@ -10,6 +10,7 @@ use sealpost_proto::v1;
 use sealpost_proto::v1::receive_request::Kind as Asked;
 
 use super::{ApiConfig, parse, proofs};
+use crate::store::Journey;
 
 /// With envelopes that a fuzzer can make, too.
 static CONFIG: LazyLock<ApiConfig> = LazyLock::new(|| ApiConfig {
@@ -93,7 +94,7 @@ fn with<M: Message + Default + PartialEq + 'static>(bytes: &[u8], look: impl FnO
 
 fn send(request: v1::SendRequest) {
     let sent = request.clone();
-    let Ok(append) = parse::send(&CONFIG, request) else { return };
+    let Ok(append) = parse::send(&CONFIG, request, Journey::begun_at(NOW.into())) else { return };
     assert_eq!(append.to.as_bytes().as_slice(), sent.to);
     assert_eq!(append.message_id.as_bytes().as_slice(), sent.message_id);
     assert_eq!(append.envelope.bytes(), &sent.envelope);

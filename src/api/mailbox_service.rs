@@ -9,9 +9,9 @@ use sealpost_proto::v1;
 use sealpost_proto::v1::mailbox_service_server::MailboxService;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::measured::Measured;
 use super::proofs::Proofs;
 use super::{ApiConfig, body, failure, parse, receive};
-use crate::clock::Clock;
 use crate::delivery::Services;
 use crate::store::{
     Creation, Incarnation, MailboxChange, NewMailbox, SessionAcknowledgement, SessionId, SessionOutcome,
@@ -23,12 +23,11 @@ pub(super) struct Mailboxes {
     config: Arc<ApiConfig>,
     services: Arc<Services>,
     proofs: Proofs,
-    clock: Clock,
 }
 
 impl Mailboxes {
-    pub(super) fn new(config: Arc<ApiConfig>, services: Arc<Services>, proofs: Proofs, clock: Clock) -> Self {
-        Self { config, services, proofs, clock }
+    pub(super) fn new(config: Arc<ApiConfig>, services: Arc<Services>, proofs: Proofs) -> Self {
+        Self { config, services, proofs }
     }
 
     async fn create(&self, request: v1::CreateMailboxRequest) -> Result<v1::CreateMailboxResponse, Failure> {
@@ -36,7 +35,7 @@ impl Mailboxes {
         let card = parse::card(&self.config, &request.card)?;
         let address = self.proofs.verify(request.proof.as_ref(), Operation::CreateMailbox).await?;
         let store = self.services.store.as_ref();
-        let now = self.clock.now();
+        let now = self.services.clock.now();
         self.config.admission.admit(&request.voucher, address, &self.config.names, now, store).await?;
         match store.create(NewMailbox { address, incarnation: Incarnation(rand::random()), grants, card }).await {
             Ok(Creation::Created) => Ok(v1::CreateMailboxResponse {}),
@@ -109,56 +108,55 @@ impl Mailboxes {
         }
     }
 
-    fn answer<T>(&self, procedure: Procedure, outcome: Result<T, Failure>) -> Result<Response<T>, Status> {
-        outcome.map(Response::new).map_err(|failure| self.failed(procedure, failure))
-    }
-
-    fn stream(
+    /// Answers one call.
+    async fn answer<T>(
         &self,
         procedure: Procedure,
-        outcome: Result<receive::Responses, Failure>,
-    ) -> Result<Response<body::Nothing<v1::ReceiveResponse>>, Status> {
-        outcome.map(body::answer).map_err(|failure| self.failed(procedure, failure))
+        outcome: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<Response<T>, Status> {
+        let measured = Measured::begin(&self.services, procedure);
+        measured.end(outcome.await).map(Response::new)
     }
 
-    fn failed(&self, procedure: Procedure, failure: Failure) -> Status {
-        self.services.metrics.failures.count(procedure, failure.reason.name());
-        failure.into_status()
+    /// Answers a call with a stream, once that is open.
+    async fn stream(
+        &self,
+        procedure: Procedure,
+        outcome: impl Future<Output = Result<receive::Responses, Failure>>,
+    ) -> Result<Response<body::Nothing<v1::ReceiveResponse>>, Status> {
+        let measured = Measured::begin(&self.services, procedure);
+        measured.end(outcome.await).map(body::answer)
     }
 }
 
 #[tonic::async_trait]
 impl MailboxService for Mailboxes {
-    #[tracing::instrument(name = "CreateMailbox", level = "info", skip_all)]
     async fn create_mailbox(
         &self,
         request: Request<v1::CreateMailboxRequest>,
     ) -> Result<Response<v1::CreateMailboxResponse>, Status> {
-        self.answer(Procedure::CreateMailbox, self.create(request.into_inner()).await)
+        self.answer(Procedure::CreateMailbox, self.create(request.into_inner())).await
     }
 
-    #[tracing::instrument(name = "UpdateMailbox", level = "info", skip_all)]
     async fn update_mailbox(
         &self,
         request: Request<v1::UpdateMailboxRequest>,
     ) -> Result<Response<v1::UpdateMailboxResponse>, Status> {
-        self.answer(Procedure::UpdateMailbox, self.update(request.into_inner()).await)
+        self.answer(Procedure::UpdateMailbox, self.update(request.into_inner())).await
     }
 
-    #[tracing::instrument(name = "DeleteMailbox", level = "info", skip_all)]
     async fn delete_mailbox(
         &self,
         request: Request<v1::DeleteMailboxRequest>,
     ) -> Result<Response<v1::DeleteMailboxResponse>, Status> {
-        self.answer(Procedure::DeleteMailbox, self.delete(request.into_inner()).await)
+        self.answer(Procedure::DeleteMailbox, self.delete(request.into_inner())).await
     }
 
-    #[tracing::instrument(name = "DescribeMailbox", level = "info", skip_all)]
     async fn describe_mailbox(
         &self,
         request: Request<v1::DescribeMailboxRequest>,
     ) -> Result<Response<v1::DescribeMailboxResponse>, Status> {
-        self.answer(Procedure::DescribeMailbox, self.describe(request.into_inner()).await)
+        self.answer(Procedure::DescribeMailbox, self.describe(request.into_inner())).await
     }
 
     type ReceiveStream = body::Nothing<v1::ReceiveResponse>;
@@ -167,9 +165,8 @@ impl MailboxService for Mailboxes {
         &self,
         request: Request<Streaming<v1::ReceiveRequest>>,
     ) -> Result<Response<Self::ReceiveStream>, Status> {
-        let requests = request.into_inner();
-        let stream = receive::receive(&self.config, &self.services, &self.proofs, requests).await;
-        self.stream(Procedure::Receive, stream)
+        let stream = receive::receive(&self.config, &self.services, &self.proofs, request.into_inner());
+        self.stream(Procedure::Receive, stream).await
     }
 
     type SubscribeStream = Self::ReceiveStream;
@@ -178,15 +175,14 @@ impl MailboxService for Mailboxes {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let stream = receive::subscribe(&self.config, &self.services, &self.proofs, request.into_inner()).await;
-        self.stream(Procedure::Subscribe, stream)
+        let stream = receive::subscribe(&self.config, &self.services, &self.proofs, request.into_inner());
+        self.stream(Procedure::Subscribe, stream).await
     }
 
-    #[tracing::instrument(name = "Acknowledge", level = "info", skip_all)]
     async fn acknowledge(
         &self,
         request: Request<v1::AcknowledgeRequest>,
     ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
-        self.answer(Procedure::Acknowledge, self.acknowledge_one(request.into_inner()).await)
+        self.answer(Procedure::Acknowledge, self.acknowledge_one(request.into_inner())).await
     }
 }

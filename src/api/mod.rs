@@ -16,6 +16,7 @@ mod framing;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod mailbox_service;
+mod measured;
 mod parse;
 mod proofs;
 mod receive;
@@ -34,7 +35,6 @@ pub use calls::{Calls, too_many_requests};
 pub use config::ApiConfig;
 pub use web::{ForBrowsers, Origin, OriginError};
 
-use crate::clock::Clock;
 use crate::delivery::Services;
 use delivery_service::Delivery;
 use mailbox_service::Mailboxes;
@@ -44,12 +44,13 @@ use proofs::Proofs;
 pub type Routes = Calls<tonic::service::Routes>;
 
 /// Both services, and reflection if the configuration asks for it.
-pub fn routes(config: ApiConfig, services: Arc<Services>, clock: Clock) -> Routes {
+pub fn routes(config: ApiConfig, services: Arc<Services>) -> Routes {
+    let metrics = services.metrics.clone();
     let config = Arc::new(config);
-    let proofs = Proofs::new(config.clone(), services.store.clone(), clock.clone());
+    let proofs = Proofs::new(config.clone(), services.store.clone(), services.clock.clone());
     let delivery = DeliveryServiceServer::new(Delivery::new(config.clone(), services.clone()))
         .max_decoding_message_size(config.max_message_bytes);
-    let mailboxes = MailboxServiceServer::new(Mailboxes::new(config.clone(), services, proofs, clock))
+    let mailboxes = MailboxServiceServer::new(Mailboxes::new(config.clone(), services, proofs))
         .max_decoding_message_size(config.max_message_bytes);
     let mut routes = tonic::service::Routes::new(delivery).add_service(mailboxes);
     if config.reflection
@@ -59,5 +60,5 @@ pub fn routes(config: ApiConfig, services: Arc<Services>, clock: Clock) -> Route
     {
         routes = routes.add_service(reflection);
     }
-    Calls::new(routes.prepare(), config.max_calls, config.call_timeout)
+    Calls::new(routes.prepare(), config.max_calls, config.call_timeout, metrics)
 }

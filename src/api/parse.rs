@@ -7,10 +7,10 @@ use sealpost_proto::{Reason, v1};
 
 use super::ApiConfig;
 use crate::delivery::Credit;
-use crate::store::{Append, Envelope, Grant, Urgency};
+use crate::store::{Append, Envelope, Grant, Journey, Urgency};
 
 /// A send.
-pub(super) fn send(config: &ApiConfig, request: v1::SendRequest) -> Result<Append, Failure> {
+pub(super) fn send(config: &ApiConfig, request: v1::SendRequest, journey: Journey) -> Result<Append, Failure> {
     let to = address("to", &request.to)?;
     let key = DeliveryKey::try_from(request.delivery_key.as_ref())
         .map_err(|_| Failure::field("delivery_key", "a delivery key is 32 bytes"))?;
@@ -30,6 +30,7 @@ pub(super) fn send(config: &ApiConfig, request: v1::SendRequest) -> Result<Appen
         urgency,
         ephemeral: request.ephemeral,
         retried: request.attempt > 0,
+        journey,
     })
 }
 

@@ -54,7 +54,6 @@ pub(super) async fn subscribe(
     respond(config, services, proofs, open, None, Procedure::Subscribe).await
 }
 
-#[tracing::instrument(name = "Open", level = "info", skip_all)]
 async fn respond(
     config: &Arc<ApiConfig>,
     services: &Arc<Services>,
@@ -141,7 +140,7 @@ impl Responding {
 
     fn close(&mut self, error: FeedError<Failure>) -> v1::Closing {
         let failure = failure::of_feed(error);
-        self.metrics.failures.count(self.procedure, failure.reason.name());
+        self.metrics.api.failures.count((self.procedure, failure.reason));
         let closing =
             v1::Closing { reason: i32::from(failure.reason), retry_after_ms: failure.retry_after.map_or(0, millis) };
         self.last = Some(failure);

@@ -10,9 +10,10 @@ use sealpost_proto::status::Failure;
 use sealpost_proto::v1;
 use tonic::{Status, Streaming};
 
+use super::measured::Measured;
 use super::{ApiConfig, failure, parse};
 use crate::delivery::{Ending, Services};
-use crate::store::{AppendError, StoreError};
+use crate::store::{AppendError, Journey, StoreError};
 use crate::telemetry::{Outcome, Procedure};
 
 /// The results of a stream of sends.
@@ -45,10 +46,12 @@ impl Sending {
         let Some(sends) = self.gather().await else {
             self.done = true;
             let failure = self.failed.take()?;
-            self.services.metrics.failures.count(Procedure::SendStream, failure.reason.name());
+            self.services.metrics.api.failures.count((Procedure::SendStream, failure.reason));
             return Some(Err(failure.into_status()));
         };
-        Some(Ok(v1::SendStreamResponse { results: self.store(sends).await }))
+        let measured = Measured::begin(&self.services, Procedure::SendStream);
+        let results = self.store(sends).await;
+        Some(measured.end(Ok(v1::SendStreamResponse { results })))
     }
 
     /// Waits for sends, then takes what is there. `None` at the end.
@@ -90,24 +93,24 @@ impl Sending {
         }
     }
 
-    #[tracing::instrument(name = "SendStream", level = "info", skip_all)]
     async fn store(&self, sends: Vec<v1::TaggedSend>) -> Vec<v1::SendResult> {
-        let counts = &self.services.metrics.sends;
+        let metrics = &self.services.metrics.api;
+        let begun = self.services.clock.now_millis();
         let mut results = Vec::with_capacity(sends.len());
         let mut appends = Vec::with_capacity(sends.len());
         let mut places = Vec::with_capacity(sends.len());
         for v1::TaggedSend { tag, send } in sends {
             let parsed = send
                 .ok_or_else(|| Failure::field("send", "nothing to send"))
-                .and_then(|send| parse::send(&self.config, send));
+                .and_then(|send| parse::send(&self.config, send, Journey::begun_at(begun)));
             let refusal = match parsed {
                 Ok(append) => {
+                    places.push((results.len(), append.envelope.size()));
                     appends.push(append);
-                    places.push(results.len());
                     None
                 }
                 Err(failure) => {
-                    counts.count(Outcome::Invalid);
+                    metrics.sends.count(Outcome::Invalid);
                     Some(refusal(failure))
                 }
             };
@@ -117,10 +120,10 @@ impl Sending {
             return results;
         }
         let mut stored = self.services.store.append(appends).await.into_iter();
-        for place in places {
+        for (place, size) in places {
             let missing = AppendError::Store(StoreError::Corrupt("the store gave no result"));
             let outcome = stored.next().unwrap_or(Err(missing));
-            counts.count(outcome.as_ref().map_or_else(failure::outcome, |_| Outcome::Accepted));
+            failure::count(metrics, &outcome, size);
             if let (Err(error), Some(result)) = (outcome, results.get_mut(place)) {
                 result.refusal = Some(refusal(failure::of_append(error)));
             }

@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::leave::jittered;
 use crate::store::{Acknowledgement, Store};
+use crate::telemetry::Metrics;
 
 /// Takes acknowledgements in. Clones share one queue; when it is full, each stream keeps its own
 /// ([`Unwritten`](super::unwritten::Unwritten)).
@@ -36,10 +37,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 impl Acknowledger {
     /// Starts the task. It ends, with everything written, once all clones are gone.
-    pub fn start(store: Arc<dyn Store>) -> (Self, JoinHandle<()>) {
+    pub fn start(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> (Self, JoinHandle<()>) {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let hurry = Arc::new(Notify::new());
-        let written = move |batch| write(store.clone(), batch);
+        let room = queue.downgrade();
+        metrics.delivery.acknowledgements_waiting.read_from(move || {
+            // Once all streams are gone there is nothing left.
+            Some(room.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity()) as f64)
+        });
+        let written = move |batch| write(store.clone(), metrics.clone(), batch);
         (Self { queue, hurry: hurry.clone() }, tokio::spawn(gather(inbox, hurry, written)))
     }
 
@@ -115,7 +121,7 @@ async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) 
     }
 }
 
-async fn write(store: Arc<dyn Store>, batch: Vec<Acknowledgement>) {
+async fn write(store: Arc<dyn Store>, metrics: Arc<Metrics>, batch: Vec<Acknowledgement>) {
     let mut pause = FIRST_PAUSE;
     for _ in 1..ATTEMPTS {
         if store.acknowledge(&batch).await.is_ok() {
@@ -125,6 +131,7 @@ async fn write(store: Arc<dyn Store>, batch: Vec<Acknowledgement>) {
         pause *= 2;
     }
     if let Err(error) = store.acknowledge(&batch).await {
+        metrics.delivery.acknowledgements_given_up.add(batch.len());
         warn!(%error, "acknowledgements were given up; their envelopes will be delivered again");
     }
 }

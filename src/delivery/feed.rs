@@ -23,8 +23,11 @@ use super::mailbox::{Mailbox, Pushed};
 use super::opening;
 use super::unwritten::Unwritten;
 use crate::budget::Budget;
-use crate::store::{Acknowledgement, Envelope, LARGEST_ENVELOPE, Read, ReadRequest, SessionId, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::clock::{Clock, UnixMillis};
+use crate::store::{
+    Acknowledgement, Envelope, LARGEST_ENVELOPE, Page, Read, ReadRequest, SessionId, Store, StoreError,
+};
+use crate::telemetry::{Held, Metrics, Path, StreamEnd};
 
 /// What all streams share.
 pub struct Services {
@@ -38,6 +41,8 @@ pub struct Services {
     pub drain: Drain,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// By which it is told how long envelopes waited.
+    pub clock: Clock,
     /// How streams live.
     pub config: FeedConfig,
 }
@@ -111,6 +116,28 @@ pub enum FeedError<E> {
     Input(E),
 }
 
+impl<E> FeedError<E> {
+    /// As the end of a stream is counted.
+    fn counted(&self) -> StreamEnd {
+        match self {
+            Self::Ended(Ending::Displaced) => StreamEnd::Displaced,
+            Self::Ended(Ending::Deleted) => StreamEnd::Deleted,
+            Self::Ended(Ending::Removed) => StreamEnd::Left,
+            Self::Ended(Ending::Draining) => StreamEnd::Draining,
+            Self::Ended(Ending::Rebalance) => StreamEnd::Rebalance,
+            Self::Ended(Ending::PeerSilent) => StreamEnd::PeerSilent,
+            Self::Ended(Ending::StoreRestarted) => StreamEnd::StoreRestarted,
+            Self::Store(_) => StreamEnd::StoreFailed,
+            Self::Unknown(_)
+            | Self::OpenTwice(_)
+            | Self::TooMany(_)
+            | Self::NeverSent
+            | Self::NoSuchNumber
+            | Self::Input(_) => StreamEnd::Refused,
+        }
+    }
+}
+
 /// One owner's stream, open. Ask for [`next`](Feed::next) until there is nothing more.
 pub struct Feed<I, E> {
     services: Arc<Services>,
@@ -138,7 +165,12 @@ pub struct Feed<I, E> {
     leave_at: Option<(Instant, Ending)>,
     drained: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     timer: Pin<Box<Sleep>>,
+    /// There was something to send and no credit, when last looked.
+    stalled: bool,
     ended: bool,
+    /// As it is counted.
+    end: StreamEnd,
+    _open: Held,
 }
 
 /// A mailbox's number, and what came of opening it.
@@ -233,10 +265,12 @@ where
                 .map(|life| (now + life.mul_f64(0.9) + jittered(life.mul_f64(0.2)), Ending::Rebalance)),
             drained: Some(Box::pin(services.drain.token().cancelled_owned())),
             timer: Box::pin(tokio::time::sleep_until(next_ping)),
+            stalled: false,
             ended: false,
+            end: StreamEnd::Left,
+            _open: services.metrics.delivery.streams.hold(),
             services,
         };
-        feed.services.metrics.streams.opened();
         feed.announce(0..feed.mailboxes.len());
         feed.set_timer();
         Ok(feed)
@@ -402,19 +436,29 @@ where
         let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
             return;
         };
+        let metrics = &self.services.metrics.delivery;
         if news.missed {
             mailbox.missed();
         }
-        for (sequence, envelope) in news.stored {
+        if news.overflowed {
+            metrics.inbox_overflows.count();
+        }
+        let now = self.services.clock.now_millis();
+        let before = self.batch.len();
+        for (sequence, envelope, journey) in news.stored {
             if mailbox.push(sequence, envelope.size(), &mut self.credit) == Pushed::Send {
+                metrics.waiting.took(journey.begun.until(now));
                 self.batch_bytes += envelope.size();
                 self.batch.push((number, sequence, envelope));
             }
         }
+        metrics.deliveries.add(Path::Pushed, self.batch.len() - before);
         if let Some(highest) = news.highest {
             mailbox.heard_of(highest);
         }
-        for envelope in news.ephemeral {
+        metrics.deliveries.add(Path::Ephemeral, news.ephemeral.len());
+        for (envelope, journey) in news.ephemeral {
+            metrics.waiting.took(journey.begun.until(now));
             self.batch_bytes += envelope.size();
             self.batch.push((number, Sequence::NONE, envelope));
         }
@@ -455,8 +499,11 @@ where
     fn start_reads(&mut self) {
         // Each mailbox of the lines gets one look.
         for _ in 0..self.lines.len() {
-            if self.reads.len() >= READS || self.credit.messages == 0 || self.credit.bytes == 0 {
+            if self.reads.len() >= READS {
                 return;
+            }
+            if self.credit.messages == 0 || self.credit.bytes == 0 {
+                return self.stalls();
             }
             let Some((number, haste)) = self.lines.next() else {
                 return;
@@ -466,8 +513,10 @@ where
             };
             if mailbox.too_few.is_some_and(|bytes| self.credit.bytes <= bytes) {
                 self.lines.put(number, haste);
+                self.stalls();
                 continue;
             }
+            self.stalled = false;
             mailbox.queued = None;
             mailbox.reading = true;
             let most = if mailbox.too_few.is_some() { LARGE_READ } else { READ };
@@ -494,6 +543,13 @@ where
         }
     }
 
+    /// There is something to send, but no credit for it.
+    fn stalls(&mut self) {
+        if !std::mem::replace(&mut self.stalled, true) {
+            self.services.metrics.delivery.credit_stalls.count();
+        }
+    }
+
     fn read_done(&mut self, DoneRead { number, reserved, outcome }: DoneRead) {
         let Some(Some(mailbox)) = self.mailboxes.get_mut(number as usize) else {
             self.credit.give(reserved);
@@ -505,6 +561,7 @@ where
                 mailbox.failures = 0;
                 let left = mailbox.read(&page, reserved);
                 self.credit.give(left);
+                self.waited(&page);
                 for queued in page.entries {
                     let envelope = queued.entry.envelope;
                     self.batch_bytes += envelope.size();
@@ -537,6 +594,19 @@ where
         }
     }
 
+    /// Measures, as far as the store knows it, how long what was read has waited.
+    fn waited(&self, page: &Page) {
+        let metrics = &self.services.metrics.delivery;
+        metrics.deliveries.add(Path::Read, page.entries.len());
+        let now = self.services.clock.now_millis();
+        for same in page.entries.chunk_by(|one, other| one.entry.accepted == other.entry.accepted) {
+            if let Some(first) = same.first() {
+                let accepted = UnixMillis::from(first.entry.accepted.start());
+                metrics.waiting.took_each(accepted.until(now), same.len());
+            }
+        }
+    }
+
     fn acknowledge(
         &mut self,
         number: u32,
@@ -556,7 +626,7 @@ where
         if entries.is_empty() {
             return Ok(());
         }
-        self.services.metrics.acknowledged.add(entries.len());
+        self.services.metrics.delivery.acknowledgements.add(entries.len());
         self.credit.give(credit);
         if let Writer::Here = writer {
             let acknowledgement = Acknowledgement { address, epoch, incarnation, entries };
@@ -569,7 +639,11 @@ where
         let Some(mailbox) = self.mailboxes.get_mut(number as usize).and_then(Option::take) else {
             return;
         };
-        self.credit.give(mailbox.outstanding());
+        let outstanding = mailbox.outstanding();
+        if !matches!(ending, Ending::Deleted) {
+            self.services.metrics.delivery.redeliveries.add(outstanding.messages as usize);
+        }
+        self.credit.give(outstanding);
         let others = self.mailboxes.iter().any(Option::is_some) || !self.openings.is_empty();
         if others || ending == Ending::Removed {
             self.flush();
@@ -616,13 +690,13 @@ where
         if !self.ended {
             self.flush();
             self.ended = true;
+            self.end = error.counted();
             self.output.push_back(Output::Closing(error));
         }
     }
 
     fn flush(&mut self) {
         if !self.batch.is_empty() {
-            self.services.metrics.delivered.add(self.batch.len());
             self.batch_bytes = 0;
             self.output.push_back(Output::Deliveries(std::mem::take(&mut self.batch)));
         }
@@ -631,7 +705,10 @@ where
 
 impl<I, E> Drop for Feed<I, E> {
     fn drop(&mut self) {
-        self.services.metrics.streams.closed();
+        let metrics = &self.services.metrics.delivery;
+        metrics.stream_ends.count(self.end);
+        let outstanding = self.mailboxes.iter().flatten().map(|mailbox| mailbox.outstanding().messages as usize);
+        metrics.redeliveries.add(outstanding.sum());
         self.services.acknowledger.hurry();
         // What the owner acknowledged is written although the owner is gone.
         let unwritten = std::mem::take(&mut self.unwritten);

@@ -37,6 +37,14 @@ impl Hub {
         Registration { hub: self.clone(), address, inbox }
     }
 
+    /// Envelopes that were heard of and wait for their streams.
+    pub fn waiting(&self) -> usize {
+        let of = |shard: &Mutex<HashMap<Address, Vec<Arc<Inbox>>>>| -> usize {
+            shard.lock().values().flatten().map(|inbox| inbox.holds()).sum()
+        };
+        self.shards.iter().map(of).sum()
+    }
+
     fn with_shard<T>(
         &self,
         address: &Address,

@@ -7,7 +7,7 @@ use sealpost_core::Sequence;
 
 use super::bell::Bell;
 use crate::budget::Budget;
-use crate::store::{Envelope, Event, Generation};
+use crate::store::{Envelope, Event, Generation, Journey};
 
 /// The hand-over between a store's reader and a stream. The reader never waits: what does not fit is forgotten, and
 /// the stream reads it from the store.
@@ -34,9 +34,9 @@ const MAX_SEQUENCES: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct News {
     /// Queued envelopes, in order, without gaps that were not in what was heard.
-    pub(super) stored: Vec<(Sequence, Envelope)>,
+    pub(super) stored: Vec<(Sequence, Envelope, Journey)>,
     /// Envelopes that are nowhere else.
-    pub(super) ephemeral: Vec<Envelope>,
+    pub(super) ephemeral: Vec<(Envelope, Journey)>,
     /// The highest sequence heard of, also of what did not fit.
     pub(super) highest: Option<Sequence>,
     /// Acknowledged by session: all up to this one…
@@ -52,7 +52,8 @@ pub(super) struct News {
     /// The wake path is broken: what is heard may follow a gap that does not show.
     interrupted: bool,
     bytes: usize,
-    overflowed: bool,
+    /// Something did not fit.
+    pub(super) overflowed: bool,
     rung: bool,
 }
 
@@ -86,6 +87,12 @@ impl Inbox {
         std::mem::replace(&mut *news, News { generation, interrupted, ..News::default() })
     }
 
+    /// Envelopes that it holds.
+    pub(super) fn holds(&self) -> usize {
+        let news = self.news.lock();
+        news.stored.len() + news.ephemeral.len()
+    }
+
     /// The newest opening heard of.
     pub(super) fn generation(&self) -> Generation {
         self.news.lock().generation
@@ -103,18 +110,18 @@ impl News {
         match event {
             // It is read when the wake path is whole again.
             Event::Stored { .. } if self.interrupted => {}
-            Event::Stored { sequence, envelope } => {
+            Event::Stored { sequence, envelope, journey } => {
                 self.highest = self.highest.max(Some(sequence));
                 // Once one did not fit, those after it would only leave a gap.
                 if !self.overflowed && self.stored.len() < MAX_ENVELOPES && self.admit(&envelope, budget) {
-                    self.stored.push((sequence, envelope));
+                    self.stored.push((sequence, envelope, journey));
                 } else {
                     self.overflowed = true;
                 }
             }
-            Event::Ephemeral { envelope } => {
+            Event::Ephemeral { envelope, journey } => {
                 if self.ephemeral.len() < MAX_ENVELOPES && self.admit(&envelope, budget) {
-                    self.ephemeral.push(envelope);
+                    self.ephemeral.push((envelope, journey));
                 }
             }
             Event::Opened { generation } => self.generation = self.generation.max(generation),
@@ -144,12 +151,17 @@ impl News {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::UnixMillis;
 
     const SIZE: usize = 1000;
 
     fn stored(sequence: u64) -> Event {
         let sequence = Sequence::new(sequence).expect("a number");
-        Event::Stored { sequence, envelope: envelope(SIZE) }
+        Event::Stored { sequence, envelope: envelope(SIZE), journey: journey() }
+    }
+
+    fn journey() -> Journey {
+        Journey::begun_at(UnixMillis(0))
     }
 
     fn envelope(size: usize) -> Envelope {
@@ -202,7 +214,7 @@ mod tests {
         }
         assert_eq!(held(&inbox), (MAX_ENVELOPES, Some(200)));
         for large in 1..=2 {
-            inbox.put(Event::Ephemeral { envelope: envelope(MAX_BYTES + large) });
+            inbox.put(Event::Ephemeral { envelope: envelope(MAX_BYTES + large), journey: journey() });
         }
         assert_eq!(inbox.take().ephemeral.len(), 1, "one fits, however large");
     }

@@ -9,6 +9,7 @@ use super::credit::Credit;
 use super::hub::Registration;
 use super::lines::Haste;
 use crate::store::{Epoch, Generation, Incarnation, Opening, Page, SessionId, Store};
+use crate::telemetry::Held;
 
 /// The state of one open mailbox. When it is dropped, the store stops telling of it.
 pub(super) struct Mailbox {
@@ -19,6 +20,7 @@ pub(super) struct Mailbox {
     pub(super) epoch: Epoch,
     pub(super) registration: Registration,
     _watching: Watching,
+    _open: Held,
     /// All up to here were sent, or need not be.
     position: Sequence,
     /// The highest that is known to be queued.
@@ -64,6 +66,7 @@ impl Mailbox {
         opening: Opening,
         registration: Registration,
         watching: Watching,
+        open: Held,
     ) -> Self {
         // Where nothing waits there is nothing to read.
         let position = if opening.queued == 0 { opening.last } else { Sequence::NONE };
@@ -75,6 +78,7 @@ impl Mailbox {
             epoch: opening.epoch,
             registration,
             _watching: watching,
+            _open: open,
             position,
             highest: opening.last,
             unsure: false,

@@ -24,5 +24,6 @@ pub(super) async fn open(
     let Some(opening) = services.store.open(address, session).await? else {
         return Ok(None);
     };
-    Ok(Some(Box::new(Mailbox::new(address, session, opening, registration, watching))))
+    let open = services.metrics.delivery.mailboxes.hold();
+    Ok(Some(Box::new(Mailbox::new(address, session, opening, registration, watching, open))))
 }

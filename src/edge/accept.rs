@@ -18,7 +18,7 @@ use tracing::warn;
 use super::connection::Connections;
 use super::guard::Refuse;
 use super::{EdgeConfig, Security};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Counter, Metrics, Rarely};
 
 /// A listener at work.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ where
     let security = if config.http1 { security.with_http1() } else { security };
     let (stop, abort, tracker) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let permits = Arc::new(Semaphore::new(config.max_connections));
-    let connections = Arc::new(Connections::new(config, security, refuse, metrics, stop.clone()));
+    let connections = Arc::new(Connections::new(config, security, refuse, metrics.clone(), stop.clone()));
 
     let (tasks, aborted, stopped) = (tracker.clone(), abort.clone(), stop.clone());
     tracker.spawn(async move {
@@ -69,7 +69,7 @@ where
             let (socket, from) = tokio::select! {
                 accepted = async {
                     connections.handshakes.room().await;
-                    accept(&listener).await
+                    accept(&listener, &metrics.edge.accept_failures).await
                 } => accepted,
                 () = stopped.cancelled() => return,
             };
@@ -120,7 +120,8 @@ impl Drop for Listening {
     }
 }
 
-async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
+async fn accept(listener: &TcpListener, failures: &Counter) -> (TcpStream, IpAddr) {
+    static FAILED: Rarely = Rarely::new();
     loop {
         match listener.accept().await {
             Ok((socket, from)) => {
@@ -132,7 +133,10 @@ async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
             }
             Err(error) => {
-                warn!(kind = %error.kind(), "no connection can be accepted for now (are file descriptors exhausted?)");
+                failures.count();
+                if FAILED.now() {
+                    warn!(kind = %error.kind(), "no connection can be accepted for now (are file descriptors exhausted?)");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }

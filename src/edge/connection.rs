@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -14,7 +15,6 @@ use tokio::net::TcpStream;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
-use tracing::debug;
 
 use super::guard::{Asked, Guard, Refuse};
 use super::handshakes::{Handshakes, Seat};
@@ -23,7 +23,7 @@ use super::throttle::Throttle;
 use super::tls::TlsStream;
 use super::{EdgeConfig, Security, proxy};
 use crate::jitter::around;
-use crate::telemetry::{Greeting, Metrics};
+use crate::telemetry::{ConnectionEnd, EdgeMetrics, Greeting, Held, Limit, Metrics};
 
 /// A client's socket, with TLS or without: one type, so that what stands on it is there once.
 type ClientSocket = Either<TcpStream, TlsStream<TcpStream>>;
@@ -84,22 +84,37 @@ where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
     {
-        let greeted = greeting.await;
-        self.metrics.greetings.count(greeted.as_ref().map_or_else(|failed| *failed, |_| Greeting::Done));
-        match greeted {
+        // What goes wrong with a single connection is counted, and never logged: it is its peer's affair.
+        match greeting.await {
             Ok((_counted, socket)) => self.http(socket, service).await,
-            Err(why) => debug!(?why, "a connection did not begin"),
+            Err(why) => self.metrics.edge.greetings.count(why),
         }
     }
 
     /// Finds out who a connection is, and shakes hands.
     pub(super) async fn greet(self: Arc<Self>, socket: TcpStream, from: IpAddr, seat: Seat) -> Greeted {
-        tokio::select! {
+        let began = Instant::now();
+        let greeted = tokio::select! {
             greeted = tokio::time::timeout(self.config.handshake_timeout, self.shake(socket, from, &seat)) => {
                 greeted.unwrap_or(Err(Greeting::TookTooLong))
             }
-            () = seat.gives_way() => Err(Greeting::TookTooLong),
+            () = seat.gives_way() => Err(if self.stop.is_cancelled() { Greeting::Left } else { Greeting::GaveWay }),
+        };
+        let metrics = &self.metrics.edge;
+        match &greeted {
+            Ok((_, socket)) => {
+                metrics.greetings.count(Greeting::Done);
+                metrics.greeting_time.took(began.elapsed());
+                if let Either::Right(tls) = socket {
+                    metrics.key_exchanges.count(tls.key_exchange());
+                    metrics.sessions.count(tls.session());
+                }
+            }
+            Err(Greeting::GaveWay) => metrics.shed.count(Limit::Handshakes),
+            Err(Greeting::TooManyOfPeer) => metrics.shed.count(Limit::ConnectionsPerPeer),
+            Err(_) => {}
         }
+        greeted
     }
 
     async fn shake(&self, mut socket: TcpStream, from: IpAddr, seat: &Seat) -> Greeted {
@@ -123,29 +138,25 @@ where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
     {
-        self.metrics.connections.opened();
-        let closed = Closed(&self.metrics);
+        let mut open = Open::begin(&self.metrics.edge);
         let asked = Asked::new(self.config.max_requests_per_second, self.config.max_unfinished_bytes);
-        let service = TowerToHyperService::new(Guard::new(service, asked.clone(), self.refuse));
+        let service = TowerToHyperService::new(Guard::new(service, asked.clone(), self.refuse, self.metrics.clone()));
         let socket = TokioIo::new(Throttle::new(socket, self.config.max_bytes_per_second));
         let mut connection = Box::pin(self.http.serve_connection(socket, service));
         async move {
-            let _closed = closed;
             let outcome = tokio::select! {
                 outcome = connection.as_mut() => outcome,
                 () = self.lives(&asked) => {
                     // Who has not asked for anything would not answer either.
                     if !asked.anything() {
+                        open.ended(ConnectionEnd::NoRequest);
                         return;
                     }
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
             };
-            if outcome.is_err() {
-                // The library's error may name the peer.
-                debug!("a connection broke");
-            }
+            open.ended(if outcome.is_ok() { ConnectionEnd::Finished } else { ConnectionEnd::Broken });
         }
     }
 
@@ -167,10 +178,26 @@ where
     }
 }
 
-struct Closed<'a>(&'a Metrics);
+/// A connection that is counted, until this is dropped.
+struct Open<'a> {
+    metrics: &'a EdgeMetrics,
+    end: ConnectionEnd,
+    _held: Held,
+}
 
-impl Drop for Closed<'_> {
+impl<'a> Open<'a> {
+    /// Where nobody says how it ended, it was cut.
+    fn begin(metrics: &'a EdgeMetrics) -> Self {
+        Self { metrics, end: ConnectionEnd::Cut, _held: metrics.connections.hold() }
+    }
+
+    fn ended(&mut self, end: ConnectionEnd) {
+        self.end = end;
+    }
+}
+
+impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.0.connections.closed();
+        self.metrics.connection_ends.count(self.end);
     }
 }

@@ -15,6 +15,7 @@ use http::{Request, Response};
 use tower::Service;
 
 use crate::budget::{Budget, Unfinished};
+use crate::telemetry::{Limit, Metrics};
 
 /// What is answered to a request that comes too soon; the time says when it would not be.
 pub type Refuse<B> = fn(Duration) -> Response<B>;
@@ -32,6 +33,7 @@ pub(super) struct Guard<S, B> {
     service: S,
     asked: Arc<Asked>,
     refuse: Refuse<B>,
+    metrics: Arc<Metrics>,
 }
 
 impl Asked {
@@ -63,14 +65,19 @@ impl Asked {
 }
 
 impl<S, B> Guard<S, B> {
-    pub(super) fn new(service: S, asked: Arc<Asked>, refuse: Refuse<B>) -> Self {
-        Self { service, asked, refuse }
+    pub(super) fn new(service: S, asked: Arc<Asked>, refuse: Refuse<B>, metrics: Arc<Metrics>) -> Self {
+        Self { service, asked, refuse, metrics }
     }
 }
 
 impl<S: Clone, B> Clone for Guard<S, B> {
     fn clone(&self) -> Self {
-        Self { service: self.service.clone(), asked: self.asked.clone(), refuse: self.refuse }
+        Self {
+            service: self.service.clone(),
+            asked: self.asked.clone(),
+            refuse: self.refuse,
+            metrics: self.metrics.clone(),
+        }
     }
 }
 
@@ -93,7 +100,10 @@ where
                 request.extensions_mut().insert(self.asked.unfinished.clone());
                 Either::Left(self.service.call(request))
             }
-            Err(wait) => Either::Right(ready(Ok((self.refuse)(wait)))),
+            Err(wait) => {
+                self.metrics.edge.shed.count(Limit::RequestsPerSecond);
+                Either::Right(ready(Ok((self.refuse)(wait))))
+            }
         }
     }
 }

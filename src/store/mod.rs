@@ -10,9 +10,11 @@ mod entry;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod journey;
 mod limits;
 mod mailbox;
 mod mark;
+mod measured;
 mod traffic;
 mod wakes;
 
@@ -26,9 +28,11 @@ use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
 
 pub use entry::{Entry, Envelope, Urgency};
 pub use error::{AppendError, CheckError, StoreError};
+pub use journey::Journey;
 pub use limits::{Durability, LARGEST_ENVELOPE, QueueLimits};
 pub use mailbox::{Creation, Description, Grant, Inspection, MailboxChange, NewMailbox, QueuedEntry};
 pub use mark::NonceMark;
+pub use measured::Measured;
 pub use traffic::{
     Acknowledgement, Append, Epoch, Generation, Incarnation, Opening, Page, Read, ReadRequest, SessionAcknowledgement,
     SessionId, SessionOutcome,
@@ -111,4 +115,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether the store answers and the wake path works.
     fn check(&self) -> StoreFuture<'_, Result<(), CheckError>>;
+
+    /// What it has used of what it may use.
+    fn usage(&self) -> StoreFuture<'_, Result<Usage, StoreError>>;
+}
+
+/// What a store has used, of all its servers together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of memory, or of the file.
+    pub bytes: u64,
+    /// As many as there may be; `None`: as the machine has.
+    pub limit: Option<u64>,
 }

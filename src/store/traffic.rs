@@ -4,7 +4,7 @@ use std::fmt;
 
 use sealpost_core::{Address, DeliveryKeyHash, MessageId, Sequence};
 
-use super::{Envelope, QueuedEntry, Urgency};
+use super::{Envelope, Journey, QueuedEntry, Urgency};
 
 /// An envelope to be queued.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Append {
     pub ephemeral: bool,
     /// Whether it may have been queued before: then the last queued envelopes are searched for its id.
     pub retried: bool,
+    /// Handed on with it.
+    pub journey: Journey,
 }
 
 /// How often a mailbox was opened; the highest is the one that counts.

@@ -2,7 +2,7 @@
 
 use sealpost_core::{Address, Sequence};
 
-use super::{Envelope, Generation};
+use super::{Envelope, Generation, Journey};
 
 /// Hears a store's events. Called from the store's own reader, so it must neither wait nor take long; what it cannot
 /// hold it may forget, as long as it then reads again.
@@ -20,11 +20,15 @@ pub enum Event {
         sequence: Sequence,
         /// Itself.
         envelope: Envelope,
+        /// As it was when it was queued.
+        journey: Journey,
     },
     /// An envelope passes by.
     Ephemeral {
         /// Itself.
         envelope: Envelope,
+        /// As it was when it was sent.
+        journey: Journey,
     },
     /// The mailbox was opened, perhaps by another relay: older generations end.
     Opened {

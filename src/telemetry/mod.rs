@@ -3,9 +3,10 @@
 
 mod logs;
 mod metrics;
-mod process;
 mod rarely;
+mod traces;
 
 pub use logs::{LogConfig, LogFormat, Telemetry, TelemetryError};
-pub use metrics::{Greeting, Metrics, Outcome, Procedure, Reload, Reloads};
+pub use metrics::*;
 pub use rarely::Rarely;
+pub use traces::TraceParent;

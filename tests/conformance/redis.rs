@@ -33,7 +33,7 @@ pub(crate) async fn connect(
 ) -> Arc<RedisStore> {
     let url = RedisUrl::parse(url).expect("a URL");
     let options = RedisOptions { limits, durability, timeout: Duration::from_secs(15), ..RedisOptions::new(url) };
-    Arc::new(RedisStore::connect(options, clock.clone(), recording.clone()).await.expect("it connects"))
+    Arc::new(RedisStore::connect(options, clock.clone(), recording.clone(), Arc::default()).await.expect("it connects"))
 }
 
 impl Fixture for OnServer {

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use sealpost::store::{
-    Acknowledgement, Append, AppendError, Creation, Description, Envelope, Epoch, Event, Grant, Incarnation,
+    Acknowledgement, Append, AppendError, Creation, Description, Envelope, Epoch, Event, Grant, Incarnation, Journey,
     NewMailbox, Opening, Page, QueueLimits, Read, ReadRequest, SessionId, Store, Urgency,
 };
+use sealpost::telemetry::TraceParent;
 use sealpost_core::{Address, DeliveryKeyHash, Hour, MessageId, Sequence};
 
 use crate::fixture::Fixture;
@@ -69,6 +70,7 @@ impl<F: Fixture> Scene<F> {
             urgency: Urgency::Normal,
             ephemeral: false,
             retried: false,
+            journey: journey(number),
         }
     }
 
@@ -144,7 +146,7 @@ impl<F: Fixture> Scene<F> {
         let mut told = Vec::new();
         loop {
             match recording.next(&self.address).await {
-                Event::Ephemeral { envelope: last } if last == envelope => return told,
+                Event::Ephemeral { envelope: last, .. } if last == envelope => return told,
                 event => told.push(event),
             }
         }
@@ -169,6 +171,15 @@ pub(crate) fn sequence(number: u64) -> Sequence {
 
 pub(crate) fn message_id(number: u64) -> MessageId {
     MessageId::from_bytes(u128::from(number).to_be_bytes())
+}
+
+/// Every other one is traced.
+pub(crate) fn journey(number: u64) -> Journey {
+    let mut bytes = number.to_be_bytes().to_vec();
+    if number % 2 == 1 {
+        bytes.resize(8 + TraceParent::LEN, 7);
+    }
+    Journey::decode(&bytes).expect("it is one")
 }
 
 /// An envelope of this size, at least 8, like no other.

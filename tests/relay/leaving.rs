@@ -16,12 +16,13 @@ use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 
 use crate::cluster::{Cluster, PATIENCE};
+use crate::metrics::counted;
 use crate::operator::{Operator, serving};
 use crate::over_both_stores;
 use crate::owner::Owner;
 use crate::stream::Stream;
 use crate::tls::authority::Authority;
-use crate::tls::{client, connect, counted, with};
+use crate::tls::{client, connect, with};
 
 /// Longer than any test runs.
 const FOREVER_MS: u64 = 3_600_000;
@@ -178,7 +179,7 @@ async fn stuck_stream(cluster: &Cluster, owner: &Owner) -> Stream {
     let endpoint = Endpoint::from_shared(format!("http://{}", cluster.address(0))).unwrap();
     let channel = endpoint.initial_stream_window_size(1024).connect().await.unwrap();
     let stream = Stream::open(&mut MailboxServiceClient::new(channel), owner).await;
-    counted(cluster, 0, "sealpost_deliveries_total 8").await;
+    counted(cluster, 0, "sealpost_deliveries_total{path=\"read\"} 8").await;
     stream
 }
 

@@ -15,6 +15,7 @@ use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::cluster::{Cluster, PATIENCE};
+use crate::metrics::shown;
 use crate::owner::Owner;
 use crate::stream::Stream;
 
@@ -165,10 +166,8 @@ async fn a_connection_lives_only_so_long_and_its_streams_go_on() {
     assert_eq!(stream.take(1).await, [(0, 1, 7)]);
 }
 
-fn connections(cluster: &Cluster) -> u64 {
-    let text = cluster.relay(0).metrics().encode();
-    let line = text.lines().find_map(|line| line.strip_prefix("sealpost_handshakes_total{outcome=\"Done\"} "));
-    line.expect("it is counted").parse().expect("it is a number")
+fn connections(cluster: &Cluster) -> f64 {
+    shown(cluster, 0, "sealpost_handshakes_total{outcome=\"done\"}").expect("it is counted")
 }
 
 /// A channel over one connection that is there already, and no other.

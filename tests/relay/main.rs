@@ -28,16 +28,17 @@ mod failing_over;
 mod full_memory;
 mod leaving;
 mod limits;
+mod metrics;
 mod moving_slots;
 mod one_consumer;
 mod one_of_three;
+mod reflection;
 mod sending;
 mod several_mailboxes;
 mod starting;
 mod store_faults;
 mod tls;
 mod topologies;
-mod transport;
 
 /// Makes a test of each case for each store.
 macro_rules! over_both_stores {

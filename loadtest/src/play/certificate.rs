@@ -15,7 +15,7 @@ use crate::target::relay::Installation;
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What a relay counts when it finds files that it cannot use, and what it says.
-const REFUSED: &str = "sealpost_certificate_reloads_total{outcome=\"Refused\"}";
+const REFUSED: &str = "sealpost_certificate_reloads_total{outcome=\"refused\"}";
 const WARNING: &str = "new files of TLS cannot be used";
 
 /// What came of it.

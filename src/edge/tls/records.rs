@@ -10,8 +10,10 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
-use rustls::{Error, ServerConfig};
+use rustls::{Error, HandshakeKind, NamedGroup, ServerConfig};
 use tokio::io::ReadBuf;
+
+use crate::telemetry::{KeyExchange, Session};
 
 /// A connection's TLS.
 pub(super) struct Records {
@@ -59,6 +61,26 @@ impl Records {
     /// Whether the next step may be the one that works out keys, which costs more than all others.
     pub(super) fn works_out_keys(&self) -> bool {
         self.connection.negotiated_key_exchange_group().is_none()
+    }
+
+    /// By which group keys were agreed upon.
+    pub(super) fn key_exchange(&self) -> KeyExchange {
+        match self.connection.negotiated_key_exchange_group().map(|group| group.name()) {
+            Some(NamedGroup::X25519MLKEM768) => KeyExchange::X25519MlKem768,
+            Some(NamedGroup::X25519) => KeyExchange::X25519,
+            Some(NamedGroup::secp256r1) => KeyExchange::Secp256r1,
+            Some(NamedGroup::secp384r1) => KeyExchange::Secp384r1,
+            _ => KeyExchange::Other,
+        }
+    }
+
+    /// Whether the session is new.
+    pub(super) fn session(&self) -> Session {
+        match self.connection.handshake_kind() {
+            Some(HandshakeKind::Resumed) => Session::Resumed,
+            Some(HandshakeKind::FullWithHelloRetryRequest) => Session::Retried,
+            _ => Session::Full,
+        }
     }
 
     /// Whether the peer said that no more will come from it.

@@ -11,7 +11,7 @@ use super::certificates::Certificates;
 use super::source::Source;
 use super::tickets::TicketKeys;
 use crate::clock::Clock;
-use crate::telemetry::{Metrics, Reload, Reloads};
+use crate::telemetry::{By, Counter, EdgeMetrics, Metrics, Reload};
 
 /// The files are read this often: what is new is in use within a second, also where a look met it half written.
 const EVERY: Duration = Duration::from_millis(500);
@@ -28,12 +28,15 @@ pub struct Reloader {
 impl Reloader {
     /// Runs until it is dropped.
     pub async fn run(mut self, metrics: Arc<Metrics>) {
+        let (certificates, clock) = (self.certificates.current(), self.clock.clone());
+        let days_left = move || Some(certificates.load().days_left(clock.now()) as f64);
+        metrics.edge.certificate_days_left.read_from(days_left);
         loop {
             // Files may be on a disk that does not answer.
             let (reloader, metrics_there) = (self, metrics.clone());
             let looked = tokio::task::spawn_blocking(move || {
                 let mut reloader = reloader;
-                reloader.look(&metrics_there);
+                reloader.look(&metrics_there.edge);
                 reloader
             });
             // It fails only where the runtime ends.
@@ -43,10 +46,8 @@ impl Reloader {
         }
     }
 
-    fn look(&mut self, metrics: &Metrics) {
+    fn look(&mut self, metrics: &EdgeMetrics) {
         tell("certificates", self.certificates.look(), &metrics.certificate_reloads);
-        let days = self.certificates.current().load().days_left(self.clock.now());
-        metrics.certificate_days_left.set(days);
         if let Some(authority) = &mut self.authority {
             tell("authorities of clients", authority.look(), &metrics.certificate_reloads);
         }
@@ -56,7 +57,7 @@ impl Reloader {
     }
 }
 
-fn tell(what: &'static str, outcome: Option<Result<(), TlsError>>, reloads: &Reloads) {
+fn tell(what: &'static str, outcome: Option<Result<(), TlsError>>, reloads: &By<Reload, Counter>) {
     match outcome {
         None => {}
         Some(Ok(())) => {

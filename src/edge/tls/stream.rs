@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::records::{LONGEST_RECORD, MOST_SEALED, Records, SEALED_ROOM};
 use crate::edge::handshakes::Seat;
+use crate::telemetry::{KeyExchange, Session};
 
 /// The server's side of a TLS connection.
 ///
@@ -43,6 +44,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             sent?;
         }
         Ok(stream)
+    }
+
+    /// By which group keys were agreed upon.
+    pub(in crate::edge) fn key_exchange(&self) -> KeyExchange {
+        self.records.key_exchange()
+    }
+
+    /// Whether the session is new.
+    pub(in crate::edge) fn session(&self) -> Session {
+        self.records.session()
     }
 
     /// Reads from the socket once.

@@ -31,7 +31,7 @@ impl Work<'_> {
             return Ok(Err(AppendError::Refused));
         };
         if append.ephemeral {
-            self.tell(address, Event::Ephemeral { envelope: append.envelope });
+            self.tell(address, Event::Ephemeral { envelope: append.envelope, journey: append.journey });
             return Ok(Ok(Sequence::NONE));
         }
         // A retry of what was queued is no new envelope, so it succeeds in a full mailbox too.
@@ -60,7 +60,7 @@ impl Work<'_> {
         };
         self.insert(&address, sequence, &entry)?;
         self.save(&address, &counters)?;
-        self.tell(address, Event::Stored { sequence, envelope: entry.envelope });
+        self.tell(address, Event::Stored { sequence, envelope: entry.envelope, journey: append.journey });
         Ok(Ok(sequence))
     }
 

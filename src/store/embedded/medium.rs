@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ const CACHE: usize = 64 * 1024 * 1024;
 /// Something that a database can be opened on, again and again, but once at a time.
 pub(super) trait Medium: Send + Sync {
     fn open(&self) -> Result<Database, OpenError>;
+
+    /// Bytes that it takes.
+    fn size(&self) -> io::Result<u64>;
 }
 
 /// A directory of the file system.
@@ -28,11 +32,15 @@ impl Directory {
     pub(super) fn new(path: &Path) -> Self {
         Self(path.to_owned())
     }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("sealpost.redb")
+    }
 }
 
 impl Medium for Directory {
     fn open(&self) -> Result<Database, OpenError> {
-        let file = self.0.join("sealpost.redb");
+        let file = self.file();
         make_private(&self.0).map_err(|error| OpenError::from_io(&self.0, error))?;
         make_private_file(&file).map_err(|error| OpenError::from_io(&file, error))?;
         let database = builder().create(&file).map_err(|error| OpenError::from_redb(&file, error))?;
@@ -44,6 +52,10 @@ impl Medium for Directory {
             }
         }
         Ok(database)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(fs::metadata(self.file())?.len())
     }
 }
 
@@ -60,6 +72,10 @@ impl fmt::Debug for Memory {
 impl Medium for Memory {
     fn open(&self) -> Result<Database, OpenError> {
         on_backend(Kept(Arc::clone(&self.0)))
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.0.0.len()
     }
 }
 
@@ -84,23 +100,23 @@ impl fmt::Debug for Pages {
 }
 
 impl StorageBackend for Kept {
-    fn len(&self) -> std::io::Result<u64> {
+    fn len(&self) -> io::Result<u64> {
         self.0.0.len()
     }
 
-    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.0.0.read(offset, out)
     }
 
-    fn set_len(&self, len: u64) -> std::io::Result<()> {
+    fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.0.set_len(len)
     }
 
-    fn sync_data(&self) -> std::io::Result<()> {
+    fn sync_data(&self) -> io::Result<()> {
         self.0.0.sync_data()
     }
 
-    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.0.0.write(offset, data)
     }
 }
@@ -134,13 +150,13 @@ fn prepare(database: &Database, path: &Path) -> Result<(), OpenError> {
 }
 
 #[cfg(unix)]
-fn make_private(directory: &Path) -> std::io::Result<()> {
+fn make_private(directory: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 /// Makes the file, if it is not there, so that nobody else may read it whatever the directory allows.
-fn make_private_file(file: &Path) -> std::io::Result<()> {
+fn make_private_file(file: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
@@ -149,16 +165,16 @@ fn make_private_file(file: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn make_private(directory: &Path) -> std::io::Result<()> {
+fn make_private(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).create(directory)
 }
 
 #[cfg(unix)]
-fn sync(directory: &Path) -> std::io::Result<()> {
+fn sync(directory: &Path) -> io::Result<()> {
     File::open(fs::canonicalize(directory)?)?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn sync(_directory: &Path) -> std::io::Result<()> {
+fn sync(_directory: &Path) -> io::Result<()> {
     Ok(())
 }

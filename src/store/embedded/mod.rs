@@ -48,7 +48,7 @@ use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence, VoucherId};
 use super::{
     Acknowledgement, Append, AppendError, CheckError, Creation, Description, Durability, Inspection, MailboxChange,
     NewMailbox, NonceMark, Opening, QueueLimits, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome,
-    Store, StoreError, StoreFuture, Wakes,
+    Store, StoreError, StoreFuture, Usage, Wakes,
 };
 use crate::clock::Clock;
 
@@ -73,6 +73,7 @@ pub struct EmbeddedOptions {
 /// Mailboxes in one file. See the [module](self).
 pub struct EmbeddedStore {
     shared: Arc<Shared>,
+    medium: Arc<dyn Medium>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -99,12 +100,12 @@ impl EmbeddedStore {
         wakes: Arc<dyn Wakes>,
     ) -> Result<Self, OpenError> {
         let shared = Arc::new(Shared::new(medium.open()?, options.limits, clock));
-        let writer = Writer::new(Arc::clone(&shared), medium, options.durability, wakes);
+        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&medium), options.durability, wakes);
         let thread = thread::Builder::new()
             .name("sealpost-store".into())
             .spawn(move || writer.run())
             .map_err(OpenError::Thread)?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, medium, thread: Mutex::new(Some(thread)) })
     }
 
     /// Finishes what was asked before, refuses what is asked from now on, and closes the file.
@@ -222,5 +223,12 @@ impl Store for EmbeddedStore {
 
     fn check(&self) -> StoreFuture<'_, Result<(), CheckError>> {
         Box::pin(async { Ok(self.ask(|work| work.check()).await?) })
+    }
+
+    fn usage(&self) -> StoreFuture<'_, Result<Usage, StoreError>> {
+        Box::pin(async {
+            let bytes = self.medium.size().map_err(|_| StoreError::Unavailable("the file's size cannot be read"))?;
+            Ok(Usage { bytes, limit: None })
+        })
     }
 }

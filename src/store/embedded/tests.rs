@@ -19,7 +19,8 @@ use super::medium::Medium;
 use super::{EmbeddedOptions, EmbeddedStore};
 use crate::clock::Clock;
 use crate::store::{
-    Append, AppendError, Durability, Envelope, Event, Grant, NewMailbox, QueueLimits, Store, StoreError, Urgency, Wakes,
+    Append, AppendError, Durability, Envelope, Event, Grant, Journey, NewMailbox, QueueLimits, Store, StoreError,
+    Urgency, Wakes,
 };
 
 const ADDRESS: Address = Address::from_bytes([1; 32]);
@@ -68,6 +69,7 @@ async fn send(store: &EmbeddedStore, to: Address) -> Result<u64, AppendError> {
         urgency: Urgency::Normal,
         ephemeral: false,
         retried: false,
+        journey: Journey::begun_at(NOON.into()),
     };
     store.append(vec![append]).await.remove(0).map(|sequence| sequence.get())
 }

@@ -8,11 +8,13 @@ use tokio::time::Instant;
 
 use crate::jitter::around;
 use crate::store::StoreError;
+use crate::telemetry::Gauge;
 
 /// Whether a server is worth trying.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Breaker {
     open: AtomicBool,
+    all_open: Gauge,
     trouble: Mutex<Trouble>,
 }
 
@@ -29,6 +31,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 impl Breaker {
     /// What callers are told while it is open.
     pub(super) const OPEN: StoreError = StoreError::Unavailable("Redis has not answered lately");
+
+    /// Closed; while it is open, it is one of `all_open`.
+    pub(super) fn new(all_open: Gauge) -> Self {
+        Self { open: AtomicBool::new(false), all_open, trouble: Mutex::default() }
+    }
 
     /// Whether there was trouble lately.
     pub(super) fn is_open(&self) -> bool {
@@ -54,15 +61,29 @@ impl Breaker {
         let mut trouble = self.trouble.lock();
         trouble.failures = trouble.failures.saturating_add(1);
         trouble.not_before = Some(Instant::now() + pause(trouble.failures));
-        self.open.store(true, Ordering::Relaxed);
+        self.set(true);
     }
 
     /// It answers.
     pub(super) fn succeeded(&self) {
         if self.is_open() {
             *self.trouble.lock() = Trouble::default();
-            self.open.store(false, Ordering::Relaxed);
+            self.set(false);
         }
+    }
+
+    fn set(&self, open: bool) {
+        match (self.open.swap(open, Ordering::Relaxed), open) {
+            (false, true) => self.all_open.rise(1),
+            (true, false) => self.all_open.fall(1),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Breaker {
+    fn drop(&mut self) {
+        self.set(false);
     }
 }
 
@@ -77,17 +98,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_opens_lets_one_try_now_and_then_and_closes() {
-        let breaker = Breaker::default();
+        let all_open = Gauge::default();
+        let breaker = Breaker::new(all_open.clone());
         assert_eq!(breaker.admit(), Ok(()));
         assert_eq!(breaker.admit(), Ok(()));
         breaker.failed();
-        assert_eq!(breaker.admit(), Err(Breaker::OPEN));
+        breaker.failed();
+        assert_eq!((breaker.admit(), all_open.get()), (Err(Breaker::OPEN), 1));
         tokio::time::advance(LONGEST_PAUSE * 2).await;
         assert_eq!(breaker.admit(), Ok(()), "one may try");
         assert_eq!(breaker.admit(), Err(Breaker::OPEN), "and no other meanwhile");
         breaker.succeeded();
+        assert_eq!((breaker.admit(), all_open.get()), (Ok(()), 0));
         assert_eq!(breaker.admit(), Ok(()));
-        assert_eq!(breaker.admit(), Ok(()));
+        breaker.failed();
+        drop(breaker);
+        assert_eq!(all_open.get(), 0, "a server that is gone is not counted");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,13 +1,15 @@
 //! What is published on a mailbox's channel: written by the scripts, read here.
 //!
 //! ```text
-//! 1 | sequence 8 | run 8          stored: the entry follows
-//! 2                               ephemeral: the entry follows
+//! 1 | sequence 8 | run 8 | mode   stored: the entry follows
+//! 2 | mode                        ephemeral: the entry follows
 //! 3 | generation 8                opened
 //! 4 | sequence 8 | sequence 8 …   acknowledged by session: cumulative, then single ones
 //! 5                               deleted
 //! 0x10 …                          an entry (`store::Entry`): what the message before this one announced
 //! ```
+//!
+//! A mode is what the sender's relay said: one byte for the script, then the journey (`store::Journey`).
 //!
 //! An announcement and its entry come from one script, so nothing comes between them.
 //!
@@ -19,7 +21,7 @@
 use bytes::{Buf, Bytes};
 use sealpost_core::{Address, Sequence};
 
-use crate::store::{Entry, Event, Generation};
+use crate::store::{Entry, Event, Generation, Journey};
 
 /// Names a run of a server.
 pub(super) type RunTag = [u8; 8];
@@ -38,10 +40,10 @@ pub(super) struct Reader {
     announced: Option<(Address, Announced)>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Announced {
-    Stored(Sequence),
-    Ephemeral,
+    Stored(Sequence, Journey),
+    Ephemeral(Journey),
 }
 
 impl Reader {
@@ -57,13 +59,14 @@ impl Reader {
         match kind {
             1 => {
                 let sequence = Sequence::new(rest.try_get_u64().ok()?)?;
-                if rest == self.run {
-                    self.announced = Some((address, Announced::Stored(sequence)));
+                let (run, mode) = rest.split_first_chunk()?;
+                if *run == self.run {
+                    self.announced = Some((address, Announced::Stored(sequence, journey(mode)?)));
                 }
                 None
             }
             2 => {
-                self.announced = Some((address, Announced::Ephemeral));
+                self.announced = Some((address, Announced::Ephemeral(journey(rest)?)));
                 None
             }
             3 => Some(Event::Opened { generation: Generation(rest.try_get_u64().ok()?) }),
@@ -81,17 +84,22 @@ impl Reader {
                 // The copy holds on to nothing but itself.
                 let envelope = Entry::decode(Bytes::copy_from_slice(payload)).ok()?.envelope;
                 Some(match announced {
-                    Announced::Stored(sequence) => Event::Stored { sequence, envelope },
-                    Announced::Ephemeral => Event::Ephemeral { envelope },
+                    Announced::Stored(sequence, journey) => Event::Stored { sequence, envelope, journey },
+                    Announced::Ephemeral(journey) => Event::Ephemeral { envelope, journey },
                 })
             }
         }
     }
 }
 
+fn journey(mode: &[u8]) -> Option<Journey> {
+    Journey::decode(mode.get(1..)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::UnixMillis;
     use proptest::prelude::*;
 
     fn one() -> Address {
@@ -100,6 +108,13 @@ mod tests {
 
     fn other() -> Address {
         Address::from_bytes([2; 32])
+    }
+
+    /// New, at 9 ms after 1970.
+    const MODE: [u8; 9] = [b'n', 0, 0, 0, 0, 0, 0, 0, 9];
+
+    fn ephemeral() -> Vec<u8> {
+        [&[2][..], &MODE].concat()
     }
 
     fn entry() -> Vec<u8> {
@@ -114,29 +129,41 @@ mod tests {
     #[test]
     fn an_entry_is_what_was_announced_just_before() {
         let mut reader = Reader::new(tag("0123456789"));
-        let announcement = [&[1, 0, 0, 0, 0, 0, 0, 0, 3][..], b"01234567"].concat();
+        let announcement = [&[1, 0, 0, 0, 0, 0, 0, 0, 3][..], b"01234567", &MODE].concat();
         assert_eq!(reader.hear(one(), &announcement), None);
         match reader.hear(one(), &entry()) {
-            Some(Event::Stored { sequence, envelope }) => {
+            Some(Event::Stored { sequence, envelope, journey }) => {
                 assert_eq!((sequence.get(), envelope.bytes().as_ref()), (3, &b"sealed"[..]));
+                assert_eq!(journey, Journey::begun_at(UnixMillis(9)));
             }
             event => panic!("{event:?}"),
         }
         assert_eq!(reader.hear(one(), &entry()), None, "once");
-        assert_eq!(reader.hear(one(), &[2]), None);
+        assert_eq!(reader.hear(one(), &ephemeral()), None);
         assert!(matches!(reader.hear(one(), &entry()), Some(Event::Ephemeral { .. })));
-        assert_eq!(reader.hear(one(), &[2]), None);
+        assert_eq!(reader.hear(one(), &ephemeral()), None);
         assert_eq!(reader.hear(other(), &entry()), None, "for another mailbox it was not announced");
-        assert_eq!(reader.hear(one(), &[2]), None);
+        assert_eq!(reader.hear(one(), &ephemeral()), None);
         assert_eq!(reader.hear(one(), &[5]), Some(Event::Deleted));
         assert_eq!(reader.hear(one(), &entry()), None, "nor after something else");
+    }
+
+    #[test]
+    fn an_announcement_without_a_journey_is_passed_over() {
+        let mut reader = Reader::new(tag("0123456789"));
+        for mode in [&[][..], b"n", b"n1234567"] {
+            for beginning in [&[2][..], &[1, 0, 0, 0, 0, 0, 0, 0, 3, 48, 49, 50, 51, 52, 53, 54, 55]] {
+                assert_eq!(reader.hear(one(), &[beginning, mode].concat()), None);
+                assert_eq!(reader.hear(one(), &entry()), None, "{beginning:?} {mode:?}");
+            }
+        }
     }
 
     #[test]
     fn what_another_run_announces_is_passed_over() {
         let mut reader = Reader::new(tag("0123456789"));
         for run in [&b"76543210"[..], b"", b"0123456"] {
-            assert_eq!(reader.hear(one(), &[&[1, 0, 0, 0, 0, 0, 0, 0, 3][..], run].concat()), None);
+            assert_eq!(reader.hear(one(), &[&[1, 0, 0, 0, 0, 0, 0, 0, 3][..], run, &MODE].concat()), None);
             assert_eq!(reader.hear(one(), &entry()), None);
         }
     }

@@ -12,7 +12,7 @@ pub use super::wire::fuzzing::reply;
 use super::wire::fuzzing::{answer, first_answer, greeting};
 use super::wire::{self, Endpoint, Greeting};
 use super::{RedisUrl, discovery, keys, node, replies, router, startup};
-use crate::store::{Entry, Epoch, Event, Read};
+use crate::store::{Entry, Epoch, Event, Journey, Read};
 
 /// An answer, of the script that the first byte says.
 pub fn script_answer(bytes: &[u8]) {
@@ -185,13 +185,13 @@ pub fn event(bytes: &[u8]) {
         rest = after;
         let address = Address::from_bytes([channel & 1; 32]);
         let envelope = match reader.hear(address, payload) {
-            Some(Event::Stored { sequence, envelope }) => {
+            Some(Event::Stored { sequence, envelope, journey }) => {
                 let announcement = [&[1], &sequence.get().to_be_bytes()[..], &run].concat();
-                assert!(before == Some((address, announcement)), "nobody announced it");
+                assert!(announced(before, address, &announcement, &journey), "nobody announced it");
                 Some(envelope)
             }
-            Some(Event::Ephemeral { envelope }) => {
-                assert!(before.is_some_and(|(of, announcement)| of == address && announcement.first() == Some(&2)));
+            Some(Event::Ephemeral { envelope, journey }) => {
+                assert!(announced(before, address, &[2], &journey), "nobody announced it");
                 Some(envelope)
             }
             Some(Event::Acknowledged { sequences, .. }) => {
@@ -205,4 +205,11 @@ pub fn event(bytes: &[u8]) {
         }
         before = Some((address, payload.to_vec()));
     }
+}
+
+/// Whether what came before was this announcement, with any byte for the script and this journey behind it.
+fn announced(before: Option<(Address, Vec<u8>)>, address: Address, announcement: &[u8], journey: &Journey) -> bool {
+    let Some((of, said)) = before else { return false };
+    let Some(mode) = said.strip_prefix(announcement) else { return false };
+    of == address && journey.encode(|journey| mode.get(1..) == Some(journey))
 }

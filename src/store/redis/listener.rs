@@ -216,7 +216,10 @@ impl Task {
                     let end = self.serve(&link).await;
                     self.canary.listening.send_replace(false);
                     match end {
-                        End::Broken => warn!("the wake path broke; reconnecting"),
+                        End::Broken => {
+                            self.shared.metrics.store.wake_path_breaks.count();
+                            warn!("the wake path broke; reconnecting");
+                        }
                         End::Dropped => return,
                     }
                 }

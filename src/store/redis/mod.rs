@@ -42,9 +42,10 @@ pub use wire::DialError;
 use super::{
     Acknowledgement, Append, AppendError, CheckError, Creation, Description, Durability, Grant, Inspection,
     MailboxChange, NewMailbox, NonceMark, QueueLimits, Read, ReadRequest, SessionAcknowledgement, SessionId,
-    SessionOutcome, Store, StoreError, StoreFuture, Wakes, mark,
+    SessionOutcome, Store, StoreError, StoreFuture, Usage, Wakes, mark,
 };
 use crate::clock::Clock;
+use crate::telemetry::Metrics;
 use discovery::Discovery;
 use node::{Node, Shared};
 use router::{Answer, Plain, Router};
@@ -70,10 +71,15 @@ impl RedisStore {
     ///
     /// # Errors
     /// Where one of them cannot be reached, or would not keep what the options promise.
-    pub async fn connect(options: RedisOptions, clock: Clock, wakes: Arc<dyn Wakes>) -> Result<Self, ConnectError> {
+    pub async fn connect(
+        options: RedisOptions,
+        clock: Clock,
+        wakes: Arc<dyn Wakes>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ConnectError> {
         let RedisOptions { url, limits, timeout, .. } = options;
         let ca = options.ca_pem.as_deref();
-        let dialer = || Dialer::new(url.tls, ca, timeout).map_err(|_| ConnectError::BadCa);
+        let dialer = || Dialer::new(url.tls, ca, timeout, metrics.clone()).map_err(|_| ConnectError::BadCa);
         let sentinels = dialer()?.with_login(options.sentinel_user.as_deref(), options.sentinel_password.as_deref(), 0);
         let nudge = Nudge::default();
         let shared = Arc::new(Shared {
@@ -91,6 +97,7 @@ impl RedisStore {
             wakes,
             watched: Watched::new(),
             nudge: nudge.clone(),
+            metrics: metrics.clone(),
         });
         let promise = Promise { durability: options.durability, only_warn: options.only_warn };
         let discovery = Discovery::new(url.place, || sentinels);
@@ -404,6 +411,19 @@ impl Store for RedisStore {
 
     fn check(&self) -> StoreFuture<'_, Result<(), CheckError>> {
         Box::pin(self.canaries())
+    }
+
+    fn usage(&self) -> StoreFuture<'_, Result<Usage, StoreError>> {
+        Box::pin(async move {
+            let view = self.router.topology.view().clone();
+            let mut all = Usage { bytes: 0, limit: Some(0) };
+            for usage in join_all(view.nodes().map(|node| node.usage())).await {
+                let Usage { bytes, limit } = usage?;
+                all.bytes = all.bytes.saturating_add(bytes);
+                all.limit = all.limit.zip(limit).map(|(all, one)| all.saturating_add(one));
+            }
+            Ok(all)
+        })
     }
 }
 

@@ -18,7 +18,8 @@ use super::scripts::Scripts;
 use super::topology::Nudge;
 use super::wake_path::Watched;
 use super::wire::{Confirm, DialError, Dialer, Endpoint, Fault, Greeting, Hear, Link, Out};
-use crate::store::{StoreError, Wakes};
+use crate::store::{StoreError, Usage, Wakes};
+use crate::telemetry::Metrics;
 
 /// What all nodes of an installation share.
 pub(super) struct Shared {
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) wakes: Arc<dyn Wakes>,
     pub(super) watched: Arc<Watched>,
     pub(super) nudge: Nudge,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// One run of one server.
@@ -83,7 +85,7 @@ impl Node {
             run: server.run.clone(),
             lanes: lanes(shared.connections),
             confirmed,
-            breaker: Breaker::default(),
+            breaker: Breaker::new(shared.metrics.store.breakers_open.clone()),
             reads: Semaphore::new(READS),
             listener: Listener::start(id, at, server.run.clone(), home.subscribe(), shared.clone()),
             home,
@@ -143,6 +145,18 @@ impl Node {
             }
         }
         outcome
+    }
+
+    /// What it has used of its memory.
+    pub(super) async fn usage(&self) -> Result<Usage, StoreError> {
+        let answers = self.call(0, false, 64, |out| out.words(&["INFO", "memory"])).await.map_err(Fault::error)?;
+        let info = answers.into_iter().next().and_then(|answer| String::from_redis_value(answer).ok());
+        let info = info.ok_or(StoreError::Unavailable("Redis does not say what it uses"))?;
+        let field = |name: &str| {
+            info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse::<u64>().ok())
+        };
+        let bytes = field("used_memory").ok_or(StoreError::Corrupt("Redis does not say what it uses"))?;
+        Ok(Usage { bytes, limit: field("maxmemory").filter(|limit| *limit > 0) })
     }
 
     async fn link(&self, lane: &Lane, confirm: Option<Confirm>) -> Result<Arc<Link>, StoreError> {

@@ -65,7 +65,9 @@ impl Command for AppendCommand<'_> {
                 _ => "n",
             };
             let header = Entry::header_of(self.hour, append.message_id, append.urgency);
-            out.arg(key_field(&append.key)).arg(mode).parts(&[&header, append.envelope.bytes()]);
+            out.arg(key_field(&append.key));
+            append.journey.encode(|journey| out.parts(&[mode.as_bytes(), journey]));
+            out.parts(&[&header, append.envelope.bytes()]);
         }
     }
 

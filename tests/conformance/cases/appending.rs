@@ -237,7 +237,8 @@ pub(crate) async fn an_ephemeral_envelope_is_told_of_and_never_stored<F: Fixture
     scene.watch().await;
     let typing = Append { ephemeral: true, ..scene.message(10) };
     assert_eq!(scene.try_send(typing.clone()).await, Ok(Sequence::NONE));
-    assert_eq!(scene.told().await, [Event::Ephemeral { envelope: typing.envelope }]);
+    let Append { envelope, journey, .. } = typing;
+    assert_eq!(scene.told().await, [Event::Ephemeral { envelope, journey }]);
     assert_eq!(scene.queued().await, (0, 0));
     assert_eq!(scene.open(1).await.last, Sequence::NONE);
     assert_eq!(scene.waiting(1).await, [0; 0]);

@@ -10,7 +10,7 @@ use sealpost::store::{
 use sealpost_core::{Address, Hour, Sequence};
 
 use crate::fixture::Fixture;
-use crate::scene::{FIRST, Scene, address, key, sequence, session};
+use crate::scene::{FIRST, Scene, address, journey, key, sequence, session};
 
 pub(crate) async fn making_one_again_changes_nothing<F: Fixture>() {
     let scene = Scene::<F>::new().await;
@@ -230,6 +230,7 @@ pub(crate) async fn copy(from: &Arc<dyn Store>, to: &Arc<dyn Store>, address: Ad
         urgency: entry.entry.urgency,
         ephemeral: false,
         retried: false,
+        journey: journey(0),
     });
     assert!(to.append(batch.collect()).await.iter().all(Result::is_ok));
 }

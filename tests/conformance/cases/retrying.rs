@@ -21,7 +21,11 @@ pub(crate) async fn a_retry_gets_the_first_answer_and_tells_nobody<F: Fixture>()
         assert_eq!(scene.try_send(again(&second)).await, Ok(sequence(2)));
     }
     assert_eq!(scene.queued().await, (2, 20));
-    let stored = |number, message: Append| Event::Stored { sequence: sequence(number), envelope: message.envelope };
+    let stored = |number, Append { envelope, journey, .. }: Append| Event::Stored {
+        sequence: sequence(number),
+        envelope,
+        journey,
+    };
     assert_eq!(scene.told().await, [stored(1, first), stored(2, second)]);
     assert_eq!(scene.send(10).await, 3);
 }
@@ -40,7 +44,8 @@ pub(crate) async fn a_retry_that_was_never_queued_is_queued<F: Fixture>() {
     scene.watch().await;
     let message = again(&scene.message(10));
     assert_eq!(scene.try_send(message.clone()).await, Ok(sequence(1)));
-    assert_eq!(scene.told().await, [Event::Stored { sequence: sequence(1), envelope: message.envelope }]);
+    let Append { envelope, journey, .. } = message;
+    assert_eq!(scene.told().await, [Event::Stored { sequence: sequence(1), envelope, journey }]);
 }
 
 pub(crate) async fn a_retry_looks_only_so_far_back<F: Fixture>() {

@@ -6,7 +6,7 @@ use crate::fixture::Fixture;
 use crate::scene::{Scene, address, key, sequence, session};
 
 fn stored(number: u64, message: &Append) -> Event {
-    Event::Stored { sequence: sequence(number), envelope: message.envelope.clone() }
+    Event::Stored { sequence: sequence(number), envelope: message.envelope.clone(), journey: message.journey.clone() }
 }
 
 pub(crate) async fn events_come_in_order_and_whole<F: Fixture>() {
@@ -20,7 +20,7 @@ pub(crate) async fn events_come_in_order_and_whole<F: Fixture>() {
     }
     assert!(scene.store().append(messages).await.iter().all(Result::is_ok));
     assert_eq!(scene.try_send(typing.clone()).await, Ok(sequence(0)));
-    expected.push(Event::Ephemeral { envelope: typing.envelope });
+    expected.push(Event::Ephemeral { envelope: typing.envelope, journey: typing.journey });
     let generation = scene.open(1).await.generation;
     expected.push(Event::Opened { generation });
     let large = scene.message(65_536);

@@ -13,7 +13,7 @@ use sealpost_core::{Address, MessageId, Sequence};
 use super::plain::Plain;
 use super::step::{Message, Step};
 use crate::fixture::Fixture;
-use crate::scene::{FIRST, address, envelope, key, message_id, sequence};
+use crate::scene::{FIRST, address, envelope, journey, key, message_id, sequence};
 
 /// Small, so that short histories meet them.
 const LIMITS: QueueLimits =
@@ -173,6 +173,7 @@ impl<F: Fixture> History<F> {
             urgency: [Urgency::Low, Urgency::Normal, Urgency::High][size % 3],
             ephemeral,
             retried,
+            journey: journey(self.made),
         }
     }
 
@@ -231,12 +232,13 @@ impl<F: Fixture> History<F> {
             urgency: Urgency::Normal,
             ephemeral: true,
             retried: false,
+            journey: journey(self.made),
         };
         assert_eq!(self.fixture.store().append(vec![append]).await, [Ok(Sequence::NONE)]);
         let mut told = Vec::new();
         loop {
             match self.fixture.recording().next(&address).await {
-                Event::Ephemeral { envelope } if envelope == end => break,
+                Event::Ephemeral { envelope, .. } if envelope == end => break,
                 event => told.push(event),
             }
         }

@@ -82,7 +82,7 @@ impl Plain {
     }
 
     pub(crate) fn append(&mut self, append: Append) -> Result<Sequence, AppendError> {
-        let Append { to, key, message_id, envelope, urgency, ephemeral, retried } = append;
+        let Append { to, key, message_id, envelope, urgency, ephemeral, retried, journey } = append;
         let (now, limits) = (self.now, self.limits);
         let mailbox = self.mailboxes.get_mut(&to).ok_or(AppendError::Refused)?;
         match mailbox.grants.get(key.as_bytes()) {
@@ -91,7 +91,7 @@ impl Plain {
             _ => return Err(AppendError::Refused),
         }
         if ephemeral {
-            self.events.push((to, Event::Ephemeral { envelope }));
+            self.events.push((to, Event::Ephemeral { envelope, journey }));
             return Ok(Sequence::NONE);
         }
         if retried {
@@ -109,7 +109,7 @@ impl Plain {
         mailbox.queue.insert(mailbox.last, entry);
         mailbox.sizes.insert(mailbox.last, envelope.size());
         let sequence = sequence(mailbox.last);
-        self.events.push((to, Event::Stored { sequence, envelope }));
+        self.events.push((to, Event::Stored { sequence, envelope, journey }));
         Ok(sequence)
     }
 

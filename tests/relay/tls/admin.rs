@@ -4,6 +4,8 @@ use sealpost::config::AdminTlsMode;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use sealpost_testkit::eventually;
+
 use super::*;
 
 /// Asks for the metrics; a failure may come with the handshake or behind it, where TLS 1.3 refuses a certificate.
@@ -30,7 +32,7 @@ async fn it_can_speak_tls_to_anybody() {
     assert!(text.starts_with("HTTP/1.1 200") && text.contains("\nsealpost_ticket_key_reloads_total{"), "{text}");
     eventually("the days are told", PATIENCE, async || {
         let text = scrape(&cluster, client(&authority)).await.unwrap();
-        text.contains("\nsealpost_certificate_days_left{} ").then_some(())
+        text.contains("\nsealpost_certificate_days_left ").then_some(())
     })
     .await;
     let mut plaintext = TcpStream::connect(cluster.relay(0).admin_address()).await.unwrap();
@@ -74,7 +76,7 @@ async fn it_can_ask_for_a_certificate_of_an_authority_that_changes() {
     connect(cluster.address(0), client(&authority)).await.expect("senders are nobody");
 
     second.write(&file);
-    counted(&cluster, 0, "sealpost_certificate_reloads_total{outcome=\"Loaded\"} 1").await;
+    counted(&cluster, 0, "sealpost_certificate_reloads_total{outcome=\"loaded\"} 1").await;
     assert!(scrape(&cluster, second_client).await.unwrap().starts_with("HTTP/1.1 200"));
     scrape(&cluster, first_client).await.expect_err("of the authority that was");
 }

@@ -37,16 +37,16 @@ async fn certificates_are_replaced_under_connections_that_stay() {
     fs::rename(path("new"), path("data")).unwrap();
     let new = async || (shown("relay.test", address).await == second.certificate()).then_some(());
     eventually("the second certificate is shown", PATIENCE, new).await;
-    counted(&cluster, 0, "sealpost_certificate_reloads_total{outcome=\"Loaded\"} 1").await;
+    counted(&cluster, 0, "sealpost_certificate_reloads_total{outcome=\"loaded\"} 1").await;
 
     // Half a certificate; then a whole one with a key that is not its own.
     let whole = fs::read(path("second/tls.crt")).unwrap();
     fs::write(path("second/tls.crt"), &whole[..whole.len() / 2]).unwrap();
-    counted(&cluster, 0, "sealpost_certificate_reloads_total{outcome=\"Refused\"} 1").await;
+    counted(&cluster, 0, "sealpost_certificate_reloads_total{outcome=\"refused\"} 1").await;
     let third = authority.issue(&path("third"), &["relay.test"]);
     let fourth = authority.issue(&path("fourth"), &["relay.test"]);
     fs::copy(&third.certificate, path("second/tls.crt")).unwrap();
-    counted(&cluster, 0, "sealpost_certificate_reloads_total{outcome=\"Refused\"} 2").await;
+    counted(&cluster, 0, "sealpost_certificate_reloads_total{outcome=\"refused\"} 2").await;
     assert_ne!(shown("relay.test", address).await, third.certificate());
     fs::copy(&fourth.certificate, path("second/tls.crt")).unwrap();
     fs::copy(&fourth.key, path("second/tls.key")).unwrap();

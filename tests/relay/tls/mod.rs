@@ -18,13 +18,13 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion};
 use sealpost::config::{Settings, TlsMode};
-use sealpost_testkit::eventually;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use self::authority::{Authority, Pair};
 use crate::cluster::{Cluster, PATIENCE};
+use crate::metrics::counted;
 
 /// Settings with these certificates.
 pub(crate) fn with(pairs: &[&Pair]) -> impl FnOnce(&mut Settings) {
@@ -82,14 +82,6 @@ async fn shown_to(name: &str, address: SocketAddr, change: impl FnOnce(&mut Clie
     change(&mut config);
     let tls = connect_to(name, address, config).await.expect("it connects");
     tls.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
-}
-
-/// Waits until a line of the metrics is there.
-pub(crate) async fn counted(cluster: &Cluster, relay: usize, line: &str) {
-    eventually(line, PATIENCE, async || {
-        cluster.relay(relay).metrics().encode().lines().any(|it| it == line).then_some(())
-    })
-    .await;
 }
 
 /// Takes any certificate that it knows the kind of, if the relay has its key.

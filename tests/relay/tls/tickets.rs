@@ -86,12 +86,12 @@ async fn keys_are_replaced_while_the_relay_runs() {
     assert_eq!(visit(&cluster, &late).await, FULL);
 
     write(&[2, 1]);
-    counted(&cluster, 0, "sealpost_ticket_key_reloads_total{outcome=\"Loaded\"} 1").await;
+    counted(&cluster, 0, "sealpost_ticket_key_reloads_total{outcome=\"loaded\"} 1").await;
     assert_eq!(visit(&cluster, &early).await, RESUMED, "the old key still opens");
     fs::write(&file, "sesame").unwrap();
-    counted(&cluster, 0, "sealpost_ticket_key_reloads_total{outcome=\"Refused\"} 1").await;
+    counted(&cluster, 0, "sealpost_ticket_key_reloads_total{outcome=\"refused\"} 1").await;
     write(&[2]);
-    counted(&cluster, 0, "sealpost_ticket_key_reloads_total{outcome=\"Loaded\"} 2").await;
+    counted(&cluster, 0, "sealpost_ticket_key_reloads_total{outcome=\"loaded\"} 2").await;
     assert_eq!(visit(&cluster, &early).await, RESUMED, "its new ticket is of the new key");
     assert_eq!(visit(&cluster, &late).await, FULL, "the old key is gone");
 }

@@ -63,6 +63,10 @@ impl Medium for Disk {
     fn open(&self) -> std::result::Result<Database, OpenError> {
         on_backend(self.clone())
     }
+
+    fn size(&self) -> Result<u64> {
+        self.len()
+    }
 }
 
 impl StorageBackend for Disk {

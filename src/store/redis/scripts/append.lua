@@ -1,12 +1,13 @@
 #!lua
 -- KEYS m q of each mailbox; ARGV: hour, whom the caller takes this server for, then for each mailbox how many envelopes, and for each of
--- these: key field, mode (n new, r retried, e ephemeral), entry.
+-- these: key field, mode (n new, r retried, e ephemeral; then what is handed on with what is published), entry.
 -- Returns for each mailbox a list, for each envelope its sequence; 0 for an ephemeral one; -1 refused; -2 full. What would be alone in a
 -- list is no list.
 --
 -- Redis's Lua touches every byte of every string that it makes, so none is made of an envelope: what is published is
 -- announced, and follows.
 local call, text = redis.call, string.format
+local EPHEMERAL, RETRIED = string.byte('er', 1, 2)
 local hour, run = ARGV[1], ARGV[2]
 local now = tonumber(hour)
 local function list(items) return #items == 1 and items[1] or items end
@@ -24,6 +25,7 @@ for k = 1, #KEYS, 2 do
   local count, before
   for i = first, last_of_all, 3 do
     local mode, entry = ARGV[i + 1], ARGV[i + 2]
+    local kind = string.byte(mode)
     local answer
     if ARGV[i] ~= key then
       key = ARGV[i]
@@ -31,10 +33,10 @@ for k = 1, #KEYS, 2 do
     end
     if ends ~= '0' and (not ends or tonumber(ends) <= now) then
       answer = -1
-    elseif mode == 'e' then
-      if call('SPUBLISH', w, '\2') > 0 then call('SPUBLISH', w, entry) end
+    elseif kind == EPHEMERAL then
+      if call('SPUBLISH', w, '\2' .. mode) > 0 then call('SPUBLISH', w, entry) end
       answer = 0
-    elseif mode == 'r' then
+    elseif kind == RETRIED then
       -- The sequence of an entry with this one's message id, among the last few.
       local id, from, left = string.sub(entry, 6, 21), '+', RETRY_WINDOW
       while left > 0 and not answer do
@@ -74,7 +76,7 @@ for k = 1, #KEYS, 2 do
       else
         answer = last + 1
         call('XADD', q, text('0-%d', answer), 'e', entry)
-        if call('SPUBLISH', w, '\1' .. struct.pack('>I8', answer) .. run) > 0 then call('SPUBLISH', w, entry) end
+        if call('SPUBLISH', w, '\1' .. struct.pack('>I8', answer) .. run .. mode) > 0 then call('SPUBLISH', w, entry) end
         count, bytes, last = count + 1, bytes + size, answer
       end
     end

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::link::{Confirm, Fault, Hear, Link};
+use crate::telemetry::Metrics;
 
 /// Where a server is. It is never printed.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -38,6 +39,7 @@ pub(crate) struct Dialer {
     timeout: Duration,
     /// Whether calls of scripts may become one.
     joins: bool,
+    metrics: Arc<Metrics>,
 }
 
 /// Why there is no connection.
@@ -95,9 +97,14 @@ impl Dialer {
     ///
     /// # Errors
     /// Where the authority's PEM holds no certificate.
-    pub(crate) fn new(tls: bool, ca_pem: Option<&[u8]>, timeout: Duration) -> Result<Self, NoCertificate> {
+    pub(crate) fn new(
+        tls: bool,
+        ca_pem: Option<&[u8]>,
+        timeout: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, NoCertificate> {
         let tls = if tls { Some(connector(ca_pem)?) } else { None };
-        Ok(Self { user: "default".to_owned(), password: None, database: 0, tls, timeout, joins: false })
+        Ok(Self { user: "default".to_owned(), password: None, database: 0, tls, timeout, joins: false, metrics })
     }
 
     /// As this user.
@@ -128,6 +135,7 @@ impl Dialer {
         let link = tokio::time::timeout(self.timeout, self.connect(to, confirm, hear)).await;
         let link = link.unwrap_or(Err(DialError::Silent))?;
         let greeting = self.greet(&link).await?;
+        self.metrics.store.connections_made.count();
         Ok((link, greeting))
     }
 
@@ -140,10 +148,12 @@ impl Dialer {
         let unreachable = |_| DialError::Unreachable;
         let stream = TcpStream::connect((to.host.as_str(), to.port)).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
-        let Some(tls) = &self.tls else { return Ok(Link::start(stream, self.timeout, self.joins, confirm, hear)) };
+        let Some(tls) = &self.tls else {
+            return Ok(Link::start(stream, self.timeout, self.joins, confirm, hear, &self.metrics.store));
+        };
         let name = ServerName::try_from(to.host.clone()).map_err(|_| DialError::Certificate)?;
         let stream = tls.connect(name, stream).await.map_err(|error| tls_error(&error))?;
-        Ok(Link::start(stream, self.timeout, self.joins, confirm, hear))
+        Ok(Link::start(stream, self.timeout, self.joins, confirm, hear, &self.metrics.store))
     }
 
     async fn greet(&self, link: &Link) -> Result<Greeting, DialError> {

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::command::{KEPT, Out, Outbox};
 use super::reply::{self, Malformed, Note, Said, Scanner};
 use crate::store::StoreError;
+use crate::telemetry::{Histogram, StoreMetrics};
 
 /// A connection. It closes when this is dropped and all that was asked has been answered.
 pub(crate) struct Link {
@@ -121,6 +122,7 @@ impl Link {
         joins: bool,
         confirm: Option<Confirm>,
         hear: Option<Arc<dyn Hear>>,
+        metrics: &StoreMetrics,
     ) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -148,6 +150,8 @@ impl Link {
             answered: Vec::new(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             ticking: false,
+            batch: metrics.batch.clone(),
+            round_trip: metrics.round_trip.clone(),
         };
         tokio::spawn(async move {
             let end = poll_fn(|context| driver.poll(context)).await;
@@ -262,6 +266,8 @@ struct Driver<S> {
     timer: Pin<Box<Sleep>>,
     /// Whether the timer is set.
     ticking: bool,
+    batch: Histogram,
+    round_trip: Histogram,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
@@ -301,6 +307,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if queue.outbox.is_empty() {
             return if queue.dropped && self.sent.is_empty() { Err(End::Dropped) } else { Ok(()) };
         }
+        self.batch.of(queue.calls.iter().map(|call| call.answers).sum());
         self.calls.extend(queue.calls.drain(..));
         if let Some(Confirm { replicas, within }) = self.confirm {
             let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -403,6 +410,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if let Some(flight) = self.flights.front_mut() {
             flight.unanswered -= 1;
             if flight.unanswered == 0 {
+                self.round_trip.took(flight.at.elapsed());
                 self.flights.pop_front();
             }
         }
@@ -469,12 +477,13 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
     use super::*;
+    use crate::telemetry::Metrics;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
     fn link(confirm: Option<Confirm>) -> (Arc<Link>, DuplexStream) {
         let (ours, theirs) = duplex(64 * 1024);
-        (Arc::new(Link::start(ours, PATIENCE, true, confirm, None)), theirs)
+        (Arc::new(Link::start(ours, PATIENCE, true, confirm, None, &Metrics::new().store)), theirs)
     }
 
     fn ask(link: &Arc<Link>, word: &'static str) -> tokio::task::JoinHandle<Result<Value, Fault>> {
