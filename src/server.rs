@@ -21,7 +21,7 @@ use crate::edge::{self, CertificateFiles, EdgeConfig, Listening, Reloader, Secur
 use crate::store::embedded::{EmbeddedStore, OpenError};
 use crate::store::redis::{ConnectError, RedisStore};
 use crate::store::{Measured, Store};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Logs, Metrics, Otlp, OtlpError, Telemetry};
 
 /// A relay at work. Dropping it cuts everything; [`drain`](Relay::drain) leaves politely.
 pub struct Relay {
@@ -33,6 +33,7 @@ pub struct Relay {
     /// Keep readiness, health and certificates true.
     _watches: [AbortOnDropHandle<()>; 2],
     _reload: Option<AbortOnDropHandle<()>>,
+    otlp: Option<Otlp>,
     drain: DrainConfig,
 }
 
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The embedded store does not open.
     #[error(transparent)]
     Embedded(#[from] OpenError),
+    /// Nothing can be sent to the collector.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// Redis will not do.
     #[error(transparent)]
     Redis(#[from] ConnectError),
@@ -74,6 +78,18 @@ impl Relay {
     /// # Errors
     /// Where a part of it cannot start; then nothing runs.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, None).await
+    }
+
+    /// The same in a process that logs; what is logged can be changed over the admin listener.
+    ///
+    /// # Errors
+    /// As [`start`](Relay::start).
+    pub async fn start_logging(config: Config, logs: Logs) -> Result<Self, StartError> {
+        Self::start_with(config, Some(logs)).await
+    }
+
+    async fn start_with(config: Config, logs: Option<Logs>) -> Result<Self, StartError> {
         // The ports first: a relay that finds them taken must not touch the files of the one that has them.
         let clients = bind("listen.address", config.listen).await?;
         let admin = bind("listen.admin", config.admin).await?;
@@ -82,8 +98,11 @@ impl Relay {
         let (client_security, admin_security, reloader) = security(&config.security, &clock)?;
 
         let metrics = Arc::new(Metrics::new());
+        let otlp = config.otlp.as_ref().map(|otlp| Otlp::start(otlp, &metrics)).transpose()?;
+        let traces = otlp.as_ref().map(|otlp| otlp.traces.clone()).unwrap_or_default();
+        let telemetry = Telemetry { metrics: metrics.clone(), traces };
         let readiness = Readiness::new();
-        let (admin_routes, health) = admin::routes(&readiness, metrics.clone()).await;
+        let (admin_routes, health) = admin::routes(&readiness, metrics.clone(), logs).await;
         let admin_edge = EdgeConfig { max_connections: 64, http1: true, max_life: None, ..EdgeConfig::default() };
         let no_metrics = Arc::new(Metrics::new());
         let refuse = admin::too_many_requests;
@@ -91,7 +110,7 @@ impl Relay {
             .map_err(listening("listen.admin", config.admin))?;
 
         let hub = Hub::new();
-        let store = open_store(&config.store, clock.clone(), hub.clone(), metrics.clone()).await?;
+        let store = open_store(&config.store, clock.clone(), hub.clone(), telemetry.clone()).await?;
         let (fit, waiting) = (readiness.clone(), hub.clone());
         metrics.relay.ready.read_from(move || Some(f64::from(u8::from(fit.is_ready()))));
         metrics.delivery.inbox_envelopes.read_from(move || Some(waiting.waiting() as f64));
@@ -103,6 +122,7 @@ impl Relay {
             acknowledger,
             drain: Drain::new(config.drain.spread),
             metrics: metrics.clone(),
+            traces: telemetry.traces,
             clock,
             config: config.feed,
         });
@@ -130,6 +150,7 @@ impl Relay {
             readiness,
             _watches: [checks, health],
             _reload: reload,
+            otlp,
             drain: config.drain,
         })
     }
@@ -178,6 +199,10 @@ impl Relay {
         if written.await.is_err() {
             warn!("the store did not take the last acknowledgements; their envelopes will be delivered again");
         }
+        if let Some(otlp) = self.otlp {
+            // It blocks until the collector has the last spans, or does not take them.
+            let _ = tokio::task::spawn_blocking(move || otlp.traces.finish()).await;
+        }
         self.admin.stop();
         self.admin.finished(Instant::now() + FAREWELL).await;
         info!("left");
@@ -192,15 +217,15 @@ pub async fn open_store(
     config: &StoreConfig,
     clock: Clock,
     hub: Arc<Hub>,
-    metrics: Arc<Metrics>,
+    telemetry: Telemetry,
 ) -> Result<Arc<dyn Store>, StartError> {
     let store: Arc<dyn Store> = match config {
         StoreConfig::Embedded { directory, options } => Arc::new(EmbeddedStore::open(directory, *options, clock, hub)?),
         StoreConfig::Redis(options) => {
-            Arc::new(RedisStore::connect(options.as_ref().clone(), clock, hub, metrics.clone()).await?)
+            Arc::new(RedisStore::connect(options.as_ref().clone(), clock, hub, telemetry.clone()).await?)
         }
     };
-    Ok(Arc::new(Measured::new(store, metrics)))
+    Ok(Arc::new(Measured::new(store, telemetry)))
 }
 
 async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -13,6 +13,7 @@ use sealpost::store::{
     Acknowledgement, Append, Durability, Envelope, Event, Grant, Incarnation, Journey, NewMailbox, Opening, SessionId,
     Store, Urgency, Wakes,
 };
+use sealpost::telemetry::Telemetry;
 use sealpost_core::{Address, DeliveryKeyHash, MessageId, Sequence};
 use sealpost_testkit::{AppendOnly, RedisServer, RedisSettings};
 use tokio::sync::{mpsc, watch};
@@ -43,7 +44,7 @@ pub(crate) async fn store_at(
     // A benchmark of a busy machine should show slowness, not failures.
     let options =
         RedisOptions { connections, durability: Durability::Memory, timeout: PATIENCE, ..RedisOptions::new(url) };
-    Arc::new(RedisStore::connect(options, clock, wakes, Arc::default()).await.expect("the server will do"))
+    Arc::new(RedisStore::connect(options, clock, wakes, Telemetry::default()).await.expect("the server will do"))
 }
 
 /// A connection of the benchmark's own.

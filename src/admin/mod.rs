@@ -7,6 +7,7 @@
 //! | `/readyz` | every condition of [`Readiness`] holds; a line for each, or JSON if that is asked for | 503 |
 //! | `/version` | version, commit and compiler | |
 //! | `/metrics` | OpenMetrics | |
+//! | `/log` | what is logged (`GET`), or to be logged from now on (`PUT`) | 400 |
 //!
 //! `grpc.health.v1.Health` says of the whole relay (`""`) and of each service what `/readyz` does.
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -26,8 +28,9 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tracing::info;
 
-use crate::telemetry::Metrics;
+use crate::telemetry::{Levels, Logs, Metrics};
 pub use readiness::Readiness;
 use readiness::{Condition, State};
 
@@ -35,7 +38,11 @@ use readiness::{Condition, State};
 const NAMES: [&str; 3] = ["", delivery_service_server::SERVICE_NAME, mailbox_service_server::SERVICE_NAME];
 
 /// The routes, and the task that keeps gRPC health true to `readiness` for as long as its handle is held.
-pub async fn routes(readiness: &Readiness, metrics: Arc<Metrics>) -> (Router, AbortOnDropHandle<()>) {
+pub async fn routes(
+    readiness: &Readiness,
+    metrics: Arc<Metrics>,
+    logs: Option<Logs>,
+) -> (Router, AbortOnDropHandle<()>) {
     let (reporter, health) = tonic_health::server::health_reporter();
     // Until somebody says otherwise the library takes it that all is well.
     let told = readiness.now();
@@ -49,8 +56,29 @@ pub async fn routes(readiness: &Readiness, metrics: Arc<Metrics>) -> (Router, Ab
         .route("/readyz", get(async move |headers: HeaderMap| readyz(ready.now(), wants_json(&headers))))
         .route("/version", get(async || ([(CONTENT_TYPE, JSON)], version().to_string())))
         .route("/metrics", get(async move || ([(CONTENT_TYPE, OPEN_METRICS)], metrics.encode())))
-        .fallback(async || (StatusCode::NOT_FOUND, "there are /livez, /startupz, /readyz, /version and /metrics\n"));
+        .fallback(async || {
+            (StatusCode::NOT_FOUND, "there are /livez, /startupz, /readyz, /version, /metrics and /log\n")
+        });
+    let router = match logs {
+        Some(logs) => log_levels(router, logs),
+        None => router,
+    };
     (router, AbortOnDropHandle::new(task))
+}
+
+/// What is logged, and how that is changed: `curl -X PUT -d info,sealpost::delivery=debug …/log`.
+fn log_levels(router: Router, logs: Logs) -> Router {
+    let shown = logs.clone();
+    let show = async move || format!("{}\n", shown.levels());
+    let set = async move |text: String| match text.trim().parse::<Levels>() {
+        Ok(levels) => {
+            info!(levels = %levels, "other levels are logged from now on");
+            logs.set_levels(levels);
+            (StatusCode::OK, format!("{}\n", logs.levels()))
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, format!("this {error}\n")),
+    };
+    router.route("/log", get(show).put(set).layer(DefaultBodyLimit::max(LONGEST_LEVELS)))
 }
 
 /// The answer to who asks faster than is granted.
@@ -58,6 +86,7 @@ pub fn too_many_requests(_: Duration) -> Response {
     StatusCode::TOO_MANY_REQUESTS.into_response()
 }
 
+const LONGEST_LEVELS: usize = 4096;
 const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

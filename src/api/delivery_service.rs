@@ -9,11 +9,11 @@ use sealpost_proto::v1;
 use sealpost_proto::v1::delivery_service_server::DeliveryService;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::measured::Measured;
+use super::measured::{Measured, traceparent};
 use super::{ApiConfig, anonymous, failure, parse, send_stream};
 use crate::delivery::Services;
 use crate::store::{AppendError, Journey, StoreError};
-use crate::telemetry::{Outcome, Procedure};
+use crate::telemetry::{Outcome, Procedure, TraceParent};
 
 /// The service.
 pub(super) struct Delivery {
@@ -26,9 +26,13 @@ impl Delivery {
         Self { config, services }
     }
 
-    async fn send_one(&self, request: v1::SendRequest) -> Result<v1::SendResponse, Failure> {
+    async fn send_one(
+        &self,
+        request: v1::SendRequest,
+        trace: Option<TraceParent>,
+    ) -> Result<v1::SendResponse, Failure> {
         let metrics = &self.services.metrics.api;
-        let journey = Journey::begun_at(self.services.clock.now_millis());
+        let journey = Journey::begin(self.services.clock.now_millis(), trace);
         let append =
             parse::send(&self.config, request, journey).inspect_err(|_| metrics.sends.count(Outcome::Invalid))?;
         let size = append.envelope.size();
@@ -53,11 +57,11 @@ impl Delivery {
         &self,
         procedure: Procedure,
         request: Request<Q>,
-        answer: impl FnOnce(Q) -> F,
+        answer: impl FnOnce(Q, Option<TraceParent>) -> F,
     ) -> Result<Response<T>, Status> {
-        let measured = Measured::begin(&self.services, procedure);
+        let measured = Measured::begin(&self.services, procedure, traceparent(request.metadata()));
         let outcome = match anonymous::check(request.metadata()) {
-            Ok(()) => answer(request.into_inner()).await,
+            Ok(()) => answer(request.into_inner(), measured.context()).await,
             Err(failure) => Err(failure),
         };
         measured.end(outcome).map(Response::new)
@@ -67,7 +71,7 @@ impl Delivery {
 #[tonic::async_trait]
 impl DeliveryService for Delivery {
     async fn send(&self, request: Request<v1::SendRequest>) -> Result<Response<v1::SendResponse>, Status> {
-        self.answer(Procedure::Send, request, |request| self.send_one(request)).await
+        self.answer(Procedure::Send, request, |request, trace| self.send_one(request, trace)).await
     }
 
     type SendStreamStream = Pin<Box<dyn Stream<Item = Result<v1::SendStreamResponse, Status>> + Send>>;
@@ -77,9 +81,9 @@ impl DeliveryService for Delivery {
         request: Request<Streaming<v1::SendStreamRequest>>,
     ) -> Result<Response<Self::SendStreamStream>, Status> {
         if let Err(failure) = anonymous::check(request.metadata()) {
-            return Measured::begin(&self.services, Procedure::SendStream).end(Err(failure));
+            return Measured::begin(&self.services, Procedure::SendStream, None).end(Err(failure));
         }
-        let results = send_stream::results(self.config.clone(), self.services.clone(), request.into_inner());
+        let results = send_stream::results(self.config.clone(), self.services.clone(), request);
         Ok(Response::new(Box::pin(results)))
     }
 
@@ -87,6 +91,6 @@ impl DeliveryService for Delivery {
         &self,
         request: Request<v1::FetchCardRequest>,
     ) -> Result<Response<v1::FetchCardResponse>, Status> {
-        self.answer(Procedure::FetchCard, request, |request| self.card(request)).await
+        self.answer(Procedure::FetchCard, request, |request, _| self.card(request)).await
     }
 }

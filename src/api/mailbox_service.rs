@@ -9,7 +9,7 @@ use sealpost_proto::v1;
 use sealpost_proto::v1::mailbox_service_server::MailboxService;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::measured::Measured;
+use super::measured::{Measured, traceparent};
 use super::proofs::Proofs;
 use super::{ApiConfig, body, failure, parse, receive};
 use crate::delivery::Services;
@@ -109,23 +109,25 @@ impl Mailboxes {
     }
 
     /// Answers one call.
-    async fn answer<T>(
+    async fn answer<Q, T, F: Future<Output = Result<T, Failure>>>(
         &self,
         procedure: Procedure,
-        outcome: impl Future<Output = Result<T, Failure>>,
+        request: Request<Q>,
+        answer: impl FnOnce(Q) -> F,
     ) -> Result<Response<T>, Status> {
-        let measured = Measured::begin(&self.services, procedure);
-        measured.end(outcome.await).map(Response::new)
+        let measured = Measured::begin(&self.services, procedure, traceparent(request.metadata()));
+        measured.end(answer(request.into_inner()).await).map(Response::new)
     }
 
     /// Answers a call with a stream, once that is open.
-    async fn stream(
+    async fn stream<Q, F: Future<Output = Result<receive::Responses, Failure>>>(
         &self,
         procedure: Procedure,
-        outcome: impl Future<Output = Result<receive::Responses, Failure>>,
+        request: Request<Q>,
+        open: impl FnOnce(Q) -> F,
     ) -> Result<Response<body::Nothing<v1::ReceiveResponse>>, Status> {
-        let measured = Measured::begin(&self.services, procedure);
-        measured.end(outcome.await).map(body::answer)
+        let measured = Measured::begin(&self.services, procedure, traceparent(request.metadata()));
+        measured.end(open(request.into_inner()).await).map(body::answer)
     }
 }
 
@@ -135,28 +137,28 @@ impl MailboxService for Mailboxes {
         &self,
         request: Request<v1::CreateMailboxRequest>,
     ) -> Result<Response<v1::CreateMailboxResponse>, Status> {
-        self.answer(Procedure::CreateMailbox, self.create(request.into_inner())).await
+        self.answer(Procedure::CreateMailbox, request, |request| self.create(request)).await
     }
 
     async fn update_mailbox(
         &self,
         request: Request<v1::UpdateMailboxRequest>,
     ) -> Result<Response<v1::UpdateMailboxResponse>, Status> {
-        self.answer(Procedure::UpdateMailbox, self.update(request.into_inner())).await
+        self.answer(Procedure::UpdateMailbox, request, |request| self.update(request)).await
     }
 
     async fn delete_mailbox(
         &self,
         request: Request<v1::DeleteMailboxRequest>,
     ) -> Result<Response<v1::DeleteMailboxResponse>, Status> {
-        self.answer(Procedure::DeleteMailbox, self.delete(request.into_inner())).await
+        self.answer(Procedure::DeleteMailbox, request, |request| self.delete(request)).await
     }
 
     async fn describe_mailbox(
         &self,
         request: Request<v1::DescribeMailboxRequest>,
     ) -> Result<Response<v1::DescribeMailboxResponse>, Status> {
-        self.answer(Procedure::DescribeMailbox, self.describe(request.into_inner())).await
+        self.answer(Procedure::DescribeMailbox, request, |request| self.describe(request)).await
     }
 
     type ReceiveStream = body::Nothing<v1::ReceiveResponse>;
@@ -165,8 +167,8 @@ impl MailboxService for Mailboxes {
         &self,
         request: Request<Streaming<v1::ReceiveRequest>>,
     ) -> Result<Response<Self::ReceiveStream>, Status> {
-        let stream = receive::receive(&self.config, &self.services, &self.proofs, request.into_inner());
-        self.stream(Procedure::Receive, stream).await
+        let open = |requests| receive::receive(&self.config, &self.services, &self.proofs, requests);
+        self.stream(Procedure::Receive, request, open).await
     }
 
     type SubscribeStream = Self::ReceiveStream;
@@ -175,14 +177,14 @@ impl MailboxService for Mailboxes {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let stream = receive::subscribe(&self.config, &self.services, &self.proofs, request.into_inner());
-        self.stream(Procedure::Subscribe, stream).await
+        let open = |request| receive::subscribe(&self.config, &self.services, &self.proofs, request);
+        self.stream(Procedure::Subscribe, request, open).await
     }
 
     async fn acknowledge(
         &self,
         request: Request<v1::AcknowledgeRequest>,
     ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
-        self.answer(Procedure::Acknowledge, self.acknowledge_one(request.into_inner())).await
+        self.answer(Procedure::Acknowledge, request, |request| self.acknowledge_one(request)).await
     }
 }

@@ -8,30 +8,36 @@ use std::sync::Arc;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use sealpost_proto::status::Failure;
 use sealpost_proto::v1;
-use tonic::{Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
-use super::measured::Measured;
+use super::measured::{Measured, traceparent};
 use super::{ApiConfig, failure, parse};
 use crate::delivery::{Ending, Services};
 use crate::store::{AppendError, Journey, StoreError};
-use crate::telemetry::{Outcome, Procedure};
+use crate::telemetry::{Outcome, Procedure, TraceParent};
 
 /// The results of a stream of sends.
 pub(super) fn results(
     config: Arc<ApiConfig>,
     services: Arc<Services>,
-    requests: Streaming<v1::SendStreamRequest>,
+    request: Request<Streaming<v1::SendStreamRequest>>,
 ) -> impl Stream<Item = Result<v1::SendStreamResponse, Status>> + Send {
-    let sending = Sending { config, services, requests, failed: None, done: false };
+    let traceparent = traceparent(request.metadata()).map(Into::into);
+    let sending = Sending { config, services, traceparent, requests: request.into_inner(), failed: None, done: false };
     stream::unfold(sending, |mut sending| async move { sending.next().await.map(|results| (results, sending)) })
 }
 
 /// From so many bytes of envelopes on, a batch is not made larger by what has come meanwhile.
 const BATCH_BYTES: usize = 1024 * 1024;
 
+/// Of a batch that is traced, so many sends are followed to their owners.
+const FOLLOWED: usize = 8;
+
 struct Sending {
     config: Arc<ApiConfig>,
     services: Arc<Services>,
+    /// What the client says is above each of its batches.
+    traceparent: Option<Box<str>>,
     requests: Streaming<v1::SendStreamRequest>,
     /// What went wrong after the batch that is being stored.
     failed: Option<Failure>,
@@ -49,8 +55,9 @@ impl Sending {
             self.services.metrics.api.failures.count((Procedure::SendStream, failure.reason));
             return Some(Err(failure.into_status()));
         };
-        let measured = Measured::begin(&self.services, Procedure::SendStream);
-        let results = self.store(sends).await;
+        let mut measured = Measured::begin(&self.services, Procedure::SendStream, self.traceparent.as_deref());
+        measured.batch(sends.len());
+        let results = self.store(sends, measured.context()).await;
         Some(measured.end(Ok(v1::SendStreamResponse { results })))
     }
 
@@ -93,16 +100,17 @@ impl Sending {
         }
     }
 
-    async fn store(&self, sends: Vec<v1::TaggedSend>) -> Vec<v1::SendResult> {
+    async fn store(&self, sends: Vec<v1::TaggedSend>, trace: Option<TraceParent>) -> Vec<v1::SendResult> {
         let metrics = &self.services.metrics.api;
         let begun = self.services.clock.now_millis();
         let mut results = Vec::with_capacity(sends.len());
         let mut appends = Vec::with_capacity(sends.len());
         let mut places = Vec::with_capacity(sends.len());
-        for v1::TaggedSend { tag, send } in sends {
+        for (place, v1::TaggedSend { tag, send }) in sends.into_iter().enumerate() {
+            let journey = Journey::begin(begun, trace.filter(|_| place < FOLLOWED));
             let parsed = send
                 .ok_or_else(|| Failure::field("send", "nothing to send"))
-                .and_then(|send| parse::send(&self.config, send, Journey::begun_at(begun)));
+                .and_then(|send| parse::send(&self.config, send, journey));
             let refusal = match parsed {
                 Ok(append) => {
                     places.push((results.len(), append.envelope.size()));

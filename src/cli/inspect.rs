@@ -1,7 +1,6 @@
 //! `sealpost inspect`: everything that the operator's store holds on a mailbox, as a person can read it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use sealpost_client::Card;
@@ -17,6 +16,7 @@ use crate::delivery::Hub;
 use crate::server::{StartError, open_store};
 use crate::store::embedded::OpenError;
 use crate::store::{Inspection, QueuedEntry, Urgency};
+use crate::telemetry::Telemetry;
 
 /// Show everything that the relay's store holds on a mailbox.
 ///
@@ -60,7 +60,7 @@ impl Inspect {
             StoreConfig::Embedded { directory, .. } => format!("the embedded store in {}", directory.display()),
             StoreConfig::Redis(_) => "Redis".to_owned(),
         };
-        let opened = open_store(&store, Clock::system(), Hub::new(), Arc::default()).await;
+        let opened = open_store(&store, Clock::system(), Hub::new(), Telemetry::default()).await;
         let store = opened.map_err(|error| match error {
             StartError::Embedded(OpenError::InUse { path }) => Failure::new(format!(
                 "{} is open: a relay is running on it",

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::text::grouped;
 use crate::config::ConfigError;
 use crate::server::StartError;
-use crate::telemetry::TelemetryError;
+use crate::telemetry::LogError;
 
 /// A line on standard output. A reader that went away is no failure of ours.
 pub(super) fn say(line: impl AsRef<str>) {
@@ -131,8 +131,8 @@ impl From<StartError> for Failure {
     }
 }
 
-impl From<TelemetryError> for Failure {
-    fn from(error: TelemetryError) -> Self {
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
         Self::usage(error.to_string())
     }
 }

@@ -12,7 +12,7 @@ use super::profile::{unwritable, write_atomically};
 use super::runtime;
 use crate::config::{CertificateSource, Config, SecurityConfig, Settings, StoreConfig};
 use crate::server::Relay;
-use crate::telemetry::Telemetry;
+use crate::telemetry::Logs;
 
 /// Run a relay until SIGTERM or Ctrl-C.
 ///
@@ -49,14 +49,13 @@ impl Serve {
         let config = self.source.load()?;
         let runtime = runtime()?;
         runtime.block_on(async {
-            // OTLP needs the runtime.
-            let _telemetry = Telemetry::begin(&config.logs)?;
-            serve(config, self.ready_file.as_deref()).await
+            let logs = Logs::begin(&config.logs)?;
+            serve(config, logs, self.ready_file.as_deref()).await
         })
     }
 }
 
-async fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Failure> {
+async fn serve(config: Config, logs: Logs, ready_file: Option<&Path>) -> Result<(), Failure> {
     let security = config.security.clone();
     let store = match &config.store {
         StoreConfig::Embedded { directory, .. } => format!("embedded in {}", directory.display()),
@@ -65,7 +64,7 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<(), Failure>
     // From here on: a process that is the first of its container does not end by a signal that it does not listen to.
     let mut stop = StopSignals::listen()?;
     let relay = tokio::select! {
-        relay = Relay::start(config) => relay?,
+        relay = Relay::start_logging(config, logs) => relay?,
         () = stop.next() => {
             info!("stopped before it had started");
             return Ok(());

@@ -9,7 +9,8 @@ use sealpost_core::{Audience, IdentityPublicKey};
 
 use super::{
     AdminTlsMode, AdmissionMode, CertificateSource, Config, DrainConfig, DurabilityCheck, DurabilitySetting,
-    ListenSettings, LogFormatSetting, Problem, SecurityConfig, Settings, StoreConfig, TlsMode, TlsSettings, TlsVersion,
+    ListenSettings, LogFormatSetting, Problem, SecurityConfig, Settings, StoreConfig, TelemetrySettings, TlsMode,
+    TlsSettings, TlsVersion,
 };
 use crate::api::{Admission, ApiConfig, Origin};
 use crate::delivery::FeedConfig;
@@ -18,7 +19,7 @@ use crate::file;
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::{RedisOptions, RedisUrl};
 use crate::store::{Durability, LARGEST_ENVELOPE, QueueLimits};
-use crate::telemetry::{LogConfig, LogFormat};
+use crate::telemetry::{LogConfig, LogFormat, NoLevels, OtlpConfig, TraceConfig};
 
 /// Bytes a second with which a connection still works.
 const SMALLEST_GRANT: u32 = 64 * 1024;
@@ -148,15 +149,16 @@ impl Checker {
         if !(0.0..=1.0).contains(&ratio) {
             self.problem("telemetry.trace_ratio", "is a share: from 0 to 1");
         }
-        let logs = LogConfig {
-            filter: telemetry.log.unwrap_or_else(|| "info".to_owned()),
-            format: match telemetry.log_format {
-                Some(LogFormatSetting::Json) => LogFormat::Json,
-                Some(LogFormatSetting::Human) | None => LogFormat::Human,
-            },
-            otlp_endpoint: telemetry.otlp_endpoint,
-            trace_ratio: ratio,
-        };
+        let logs = self.logs(&telemetry);
+        let traces = TraceConfig { ratio, joins: telemetry.trace_context.unwrap_or(false) };
+        let metrics = telemetry.otlp_metrics.unwrap_or(false);
+        let otlp = telemetry.otlp_endpoint.map(|endpoint| OtlpConfig { endpoint, traces, metrics });
+        if let Some(Err(error)) = otlp.as_ref().map(OtlpConfig::check) {
+            self.problem("telemetry.otlp_endpoint", error.to_string());
+        }
+        if otlp.is_none() && (metrics || telemetry.trace_context == Some(true)) {
+            self.problem("telemetry.otlp_endpoint", "is missing: there is nowhere to send metrics or traces to");
+        }
         let store = self.store(store, queue);
         Some(Config {
             listen: address?,
@@ -168,8 +170,19 @@ impl Checker {
             feed,
             store: store?,
             drain,
-            logs,
+            logs: logs?,
+            otlp,
         })
+    }
+
+    fn logs(&mut self, telemetry: &TelemetrySettings) -> Option<LogConfig> {
+        let levels = telemetry.log.as_deref().unwrap_or("info").parse();
+        let levels = levels.map_err(|error: NoLevels| self.problem("telemetry.log", error.to_string())).ok()?;
+        let format = match telemetry.log_format {
+            Some(LogFormatSetting::Json) => LogFormat::Json,
+            Some(LogFormatSetting::Human) | None => LogFormat::Human,
+        };
+        Some(LogConfig { levels, format })
     }
 
     fn names(&mut self, texts: &[String]) -> Vec<Audience> {

@@ -21,7 +21,7 @@ use crate::edge::{CertificateFiles, EdgeConfig, TlsConfig};
 use crate::file;
 use crate::store::embedded::EmbeddedOptions;
 use crate::store::redis::RedisOptions;
-use crate::telemetry::LogConfig;
+use crate::telemetry::{LogConfig, OtlpConfig};
 
 /// A configuration that can be run.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub struct Config {
     pub drain: DrainConfig,
     /// What it tells of itself.
     pub logs: LogConfig,
+    /// Where traces and metrics are sent; `None`: nowhere.
+    pub otlp: Option<OtlpConfig>,
 }
 
 /// What protects connections.

@@ -733,7 +733,7 @@ pub struct TelemetrySettings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormatSetting>,
-    /// Where traces go by OTLP over gRPC, as in http://collector:4317 [default: nowhere]
+    /// Where traces and metrics go by OTLP over gRPC, as in http://collector:4317 [default: nowhere]
     #[arg(
         id = "telemetry-otlp-endpoint",
         long = "telemetry-otlp-endpoint",
@@ -751,6 +751,28 @@ pub struct TelemetrySettings {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_ratio: Option<f64>,
+    /// Go on with traces that clients say they are in (`traceparent`); for tests: clients are told apart by it [default: false]
+    #[arg(
+        id = "telemetry-trace-context",
+        long = "telemetry-trace-context",
+        env = "SEALPOST_TELEMETRY_TRACE_CONTEXT",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_context: Option<bool>,
+    /// Push metrics to the same endpoint, every minute, besides serving them [default: false]
+    #[arg(
+        id = "telemetry-otlp-metrics",
+        long = "telemetry-otlp-metrics",
+        env = "SEALPOST_TELEMETRY_OTLP_METRICS",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_metrics: Option<bool>,
 }
 
 /// How log lines look.

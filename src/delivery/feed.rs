@@ -16,7 +16,7 @@ use super::bell::Bell;
 use super::credit::Credit;
 use super::few::Few;
 use super::hub::Hub;
-use super::inbox::{self, Inbox, News};
+use super::inbox::{self, Heard, Inbox, News};
 use super::leave::{Drain, Ending, jittered};
 use super::lines::{Haste, Lines};
 use super::mailbox::{Mailbox, Pushed};
@@ -27,7 +27,7 @@ use crate::clock::{Clock, UnixMillis};
 use crate::store::{
     Acknowledgement, Envelope, LARGEST_ENVELOPE, Page, Read, ReadRequest, SessionId, Store, StoreError,
 };
-use crate::telemetry::{Held, Metrics, Path, StreamEnd};
+use crate::telemetry::{Held, Metrics, Path, SpanName, StreamEnd, Traces};
 
 /// What all streams share.
 pub struct Services {
@@ -41,10 +41,22 @@ pub struct Services {
     pub drain: Drain,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What is traced.
+    pub traces: Traces,
     /// By which it is told how long envelopes waited.
     pub clock: Clock,
     /// How streams live.
     pub config: FeedConfig,
+}
+
+impl Services {
+    /// Measures the way of an envelope that is handed to its stream.
+    fn is_sent(&self, heard: &Heard, now: UnixMillis) {
+        self.metrics.delivery.waiting.took(heard.journey.begun.until(now));
+        if let (Some(parent), Some(at)) = (&heard.journey.trace, heard.at) {
+            self.traces.add(parent, SpanName::Deliver, at, std::time::Instant::now(), []);
+        }
+    }
 }
 
 /// How streams live.
@@ -445,11 +457,11 @@ where
         }
         let now = self.services.clock.now_millis();
         let before = self.batch.len();
-        for (sequence, envelope, journey) in news.stored {
-            if mailbox.push(sequence, envelope.size(), &mut self.credit) == Pushed::Send {
-                metrics.waiting.took(journey.begun.until(now));
-                self.batch_bytes += envelope.size();
-                self.batch.push((number, sequence, envelope));
+        for (sequence, heard) in news.stored {
+            if mailbox.push(sequence, heard.envelope.size(), &mut self.credit) == Pushed::Send {
+                self.services.is_sent(&heard, now);
+                self.batch_bytes += heard.envelope.size();
+                self.batch.push((number, sequence, heard.envelope));
             }
         }
         metrics.deliveries.add(Path::Pushed, self.batch.len() - before);
@@ -457,10 +469,10 @@ where
             mailbox.heard_of(highest);
         }
         metrics.deliveries.add(Path::Ephemeral, news.ephemeral.len());
-        for (envelope, journey) in news.ephemeral {
-            metrics.waiting.took(journey.begun.until(now));
-            self.batch_bytes += envelope.size();
-            self.batch.push((number, Sequence::NONE, envelope));
+        for heard in news.ephemeral {
+            self.services.is_sent(&heard, now);
+            self.batch_bytes += heard.envelope.size();
+            self.batch.push((number, Sequence::NONE, heard.envelope));
         }
         if self.batch.len() >= BATCH || self.batch_bytes >= BATCH_BYTES {
             self.flush();

@@ -1,6 +1,7 @@
 //! What was heard of one open mailbox, until its stream takes it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use sealpost_core::Sequence;
@@ -34,9 +35,9 @@ const MAX_SEQUENCES: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct News {
     /// Queued envelopes, in order, without gaps that were not in what was heard.
-    pub(super) stored: Vec<(Sequence, Envelope, Journey)>,
+    pub(super) stored: Vec<(Sequence, Heard)>,
     /// Envelopes that are nowhere else.
-    pub(super) ephemeral: Vec<(Envelope, Journey)>,
+    pub(super) ephemeral: Vec<Heard>,
     /// The highest sequence heard of, also of what did not fit.
     pub(super) highest: Option<Sequence>,
     /// Acknowledged by session: all up to this one…
@@ -55,6 +56,22 @@ pub(super) struct News {
     /// Something did not fit.
     pub(super) overflowed: bool,
     rung: bool,
+}
+
+/// An envelope that was heard of.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) envelope: Envelope,
+    pub(super) journey: Journey,
+    /// When, if it is traced.
+    pub(super) at: Option<Instant>,
+}
+
+impl Heard {
+    fn now(envelope: Envelope, journey: Journey) -> Self {
+        let at = journey.trace.is_some().then(Instant::now);
+        Self { envelope, journey, at }
+    }
 }
 
 impl Inbox {
@@ -114,14 +131,14 @@ impl News {
                 self.highest = self.highest.max(Some(sequence));
                 // Once one did not fit, those after it would only leave a gap.
                 if !self.overflowed && self.stored.len() < MAX_ENVELOPES && self.admit(&envelope, budget) {
-                    self.stored.push((sequence, envelope, journey));
+                    self.stored.push((sequence, Heard::now(envelope, journey)));
                 } else {
                     self.overflowed = true;
                 }
             }
             Event::Ephemeral { envelope, journey } => {
                 if self.ephemeral.len() < MAX_ENVELOPES && self.admit(&envelope, budget) {
-                    self.ephemeral.push((envelope, journey));
+                    self.ephemeral.push(Heard::now(envelope, journey));
                 }
             }
             Event::Opened { generation } => self.generation = self.generation.max(generation),

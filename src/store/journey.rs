@@ -17,10 +17,15 @@ pub struct Journey {
 /// offset  size  field
 ///      0     8  milliseconds since 1970, big-endian
 ///                  and where it is traced
-///      8    26  [`TraceParent`]
+///      8    28  [`TraceParent`]
 /// ```
 impl Journey {
     const TIME_LEN: usize = 8;
+
+    /// With what its parts are added to, if it is traced.
+    pub fn begin(begun: UnixMillis, trace: Option<TraceParent>) -> Self {
+        Self { begun, trace: trace.map(Box::new) }
+    }
 
     /// Of an envelope that is not traced.
     pub fn begun_at(begun: UnixMillis) -> Self {
@@ -61,8 +66,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(begun: u64, trace: Option<(u128, u64, u16)>) {
-            let parent = |(trace, span, shift): (u128, u64, u16)| {
+        fn what_was_written_is_read(begun: u64, trace: Option<(u128, u64, u32)>) {
+            let parent = |(trace, span, shift): (u128, u64, u32)| {
                 let bytes = [&trace.to_be_bytes()[..], &span.to_be_bytes(), &shift.to_be_bytes()].concat();
                 TraceParent::from_bytes(bytes.try_into().expect("its length")).map(Box::new)
             };

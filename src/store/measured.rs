@@ -12,12 +12,13 @@ use super::{
     NonceMark, Opening, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome, Store, StoreError,
     StoreFuture, Usage,
 };
-use crate::telemetry::{Command, Fault, Metrics};
+use crate::telemetry::{Attribute, Command, Fault, Metrics, Span, SpanName, Telemetry, TraceParent, Traces};
 
 /// Another store, measured.
 pub struct Measured {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
+    traces: Traces,
     /// When the store last said that it works.
     worked: Arc<Mutex<Option<Instant>>>,
     usage: Arc<Mutex<Option<Usage>>>,
@@ -25,7 +26,7 @@ pub struct Measured {
 
 impl Measured {
     /// Measures a store.
-    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(store: Arc<dyn Store>, Telemetry { metrics, traces }: Telemetry) -> Self {
         let worked = Arc::new(Mutex::new(None::<Instant>));
         let last = worked.clone();
         metrics.store.wake_path_age.read_from(move || Some(last.lock().as_ref()?.elapsed().as_secs_f64()));
@@ -33,7 +34,7 @@ impl Measured {
         let (used, limit) = (usage.clone(), usage.clone());
         metrics.store.used_bytes.read_from(move || Some(used.lock().as_ref()?.bytes as f64));
         metrics.store.limit_bytes.read_from(move || Some(limit.lock().as_ref()?.limit? as f64));
-        Self { store, metrics, worked, usage }
+        Self { store, metrics, traces, worked, usage }
     }
 
     async fn of<T, E: Failed>(&self, command: Command, asked: StoreFuture<'_, Result<T, E>>) -> Result<T, E> {
@@ -44,6 +45,18 @@ impl Measured {
             self.failed(command, error);
         }
         answer
+    }
+
+    /// Begins a span below that of the first of these, and puts all that are of the same trace below it.
+    fn below<'a>(&self, traced: impl Iterator<Item = &'a mut TraceParent>) -> Option<Span<'_>> {
+        let mut span: Option<Span<'_>> = None;
+        for parent in traced {
+            let context = span.get_or_insert_with(|| self.traces.begin_below(parent)).context()?;
+            if context.is_of_trace_of(parent) {
+                *parent = context;
+            }
+        }
+        span
     }
 
     fn failed(&self, command: Command, error: StoreError) {
@@ -102,10 +115,18 @@ impl Store for Measured {
         Box::pin(self.of(Command::Card, self.store.card(address, key)))
     }
 
-    fn append(&self, batch: Vec<Append>) -> StoreFuture<'_, Vec<Result<Sequence, AppendError>>> {
+    fn append(&self, mut batch: Vec<Append>) -> StoreFuture<'_, Vec<Result<Sequence, AppendError>>> {
         Box::pin(async move {
             let began = Instant::now();
+            let traced = batch.iter_mut().filter_map(|append| append.journey.trace.as_deref_mut());
+            let span = self.below(traced);
+            let many = batch.len();
             let answers = self.store.append(batch).await;
+            if let Some(span) = span {
+                let failed = answers.iter().any(|answer| matches!(answer, Err(AppendError::Store(_))));
+                let error = failed.then_some(Attribute::Error("store"));
+                span.end(SpanName::Append, [Attribute::Batch(many)].into_iter().chain(error));
+            }
             self.metrics.store.command_time.took(Command::Append, began.elapsed());
             for answer in &answers {
                 if let Err(AppendError::Store(error)) = answer {

@@ -3,10 +3,23 @@
 
 mod logs;
 mod metrics;
+mod otlp;
 mod rarely;
 mod traces;
 
-pub use logs::{LogConfig, LogFormat, Telemetry, TelemetryError};
+pub use logs::{Levels, LogConfig, LogError, LogFormat, Logs, NoLevels};
 pub use metrics::*;
+pub use otlp::{Otlp, OtlpConfig, OtlpError};
 pub use rarely::Rarely;
-pub use traces::TraceParent;
+pub use traces::{Attribute, Span, SpanName, TraceConfig, TraceParent, Traces};
+
+use std::sync::Arc;
+
+/// What a part of the relay tells of itself by; clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Telemetry {
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    /// What it traces.
+    pub traces: Traces,
+}

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use sealpost::clock::Clock;
 use sealpost::store::redis::{RedisOptions, RedisStore, RedisUrl};
 use sealpost::store::{Durability, QueueLimits, SessionAcknowledgement, Store};
+use sealpost::telemetry::Telemetry;
 use sealpost_core::Address;
 use sealpost_testkit::{AppendOnly, RedisServer, RedisSettings, eventually};
 
@@ -33,7 +34,11 @@ pub(crate) async fn connect(
 ) -> Arc<RedisStore> {
     let url = RedisUrl::parse(url).expect("a URL");
     let options = RedisOptions { limits, durability, timeout: Duration::from_secs(15), ..RedisOptions::new(url) };
-    Arc::new(RedisStore::connect(options, clock.clone(), recording.clone(), Arc::default()).await.expect("it connects"))
+    Arc::new(
+        RedisStore::connect(options, clock.clone(), recording.clone(), Telemetry::default())
+            .await
+            .expect("it connects"),
+    )
 }
 
 impl Fixture for OnServer {

@@ -11,7 +11,7 @@ use crate::PATIENCE;
 use crate::attack::{Attack, Bound, Done};
 use crate::frame::{ACK, PING, frame};
 use crate::peer::{End, Peer};
-use crate::relay::{NAME, Start};
+use crate::relay::{NAME, Relay, Start};
 
 /// Has a relay been silent since its log had so many bytes?
 fn nothing_logged(attack: &Attack, before: usize) {
@@ -47,6 +47,37 @@ async fn names_that_no_host_can_have_are_not_logged() {
     let bound = Bound { memory_kib: 4 * 1024 };
     attack.stays_within(bound, Done { count: handshakes, of: "handshakes", outcome: "refused" }).await;
     nothing_logged(&attack, before);
+}
+
+/// The operator asks for a path, with a method and a body.
+async fn operator(relay: &Relay, method: &str, path: &str, body: &str) -> (u16, String) {
+    let mut socket = TcpStream::connect(relay.admin()).await.unwrap();
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: relay\r\nconnection: close\r\ncontent-length: {}", body.len());
+    socket.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_logged_changes_while_the_relay_runs() {
+    let relay = Relay::start(Start { arguments: &["--log", "warn"], ..Start::default() }).await;
+    assert_eq!(operator(&relay, "GET", "/log", "").await, (200, "warn\n".to_owned()));
+    let (status, why) = operator(&relay, "PUT", "/log", "h2=trace").await;
+    assert!(status == 400 && why.contains("is no level"), "{why}");
+    let (status, _) = operator(&relay, "PUT", "/log", &"x".repeat(10_000)).await;
+    assert_eq!(status, 413);
+    assert!(!relay.log().contains("INFO"), "{}", relay.log());
+    let levels = "info,sealpost::edge=debug\n".to_owned();
+    assert_eq!(operator(&relay, "PUT", "/log", levels.trim()).await, (200, levels.clone()));
+    assert_eq!(operator(&relay, "GET", "/log", "").await, (200, levels));
+    operator(&relay, "PUT", "/log", "info").await;
+    let log = relay.log();
+    let line = log.lines().find(|line| line.contains("INFO")).unwrap_or_else(|| panic!("{log}"));
+    let (time, _) = line.split_once(' ').unwrap();
+    assert!(time.len() == "2026-11-24T14:03Z".len() && time.ends_with('Z'), "{line}: a time is a minute");
 }
 
 /// What a client says first, with another name of the same length in it.

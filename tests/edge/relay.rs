@@ -21,6 +21,7 @@ pub(crate) struct Relay {
     directory: TempDir,
     child: Child,
     address: SocketAddr,
+    admin: SocketAddr,
     tls: bool,
 }
 
@@ -59,13 +60,17 @@ impl Relay {
             serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(&ready_file).ok()?).ok()
         });
         let ready = ready.await;
-        let (_, port) = ready["clients"].as_str().unwrap().rsplit_once(':').unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()));
-        Self { directory, child, address, tls: start.tls }
+        let address = |of: &str| ready[of].as_str().unwrap().parse().unwrap();
+        Self { address: address("clients"), admin: address("admin"), directory, child, tls: start.tls }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its operator asks.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     /// The authority that signed its certificate, if it has one.

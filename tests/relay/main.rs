@@ -39,6 +39,7 @@ mod starting;
 mod store_faults;
 mod tls;
 mod topologies;
+mod traces;
 
 /// Makes a test of each case for each store.
 macro_rules! over_both_stores {

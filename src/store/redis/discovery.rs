@@ -179,7 +179,7 @@ async fn cluster(shared: &Shared, view: &View, seeds: &[Endpoint], patience: Dur
     }
     let questions: [&[&str]; 2] = [&["CLUSTER", "INFO"], &["CLUSTER", "SLOTS"]];
     let asked = known.iter().map(|node| async {
-        let answers = node.call(0, false, 64, |out| questions.iter().for_each(|words| out.words(words))).await;
+        let answers = node.call(0, false, 64, None, |out| questions.iter().for_each(|words| out.words(words))).await;
         said(&node.at, answers.map_err(DialError::from)?)
     });
     let newest = |answers: Vec<Result<Said, ConnectError>>| {

@@ -45,7 +45,7 @@ use super::{
     SessionOutcome, Store, StoreError, StoreFuture, Usage, Wakes, mark,
 };
 use crate::clock::Clock;
-use crate::telemetry::Metrics;
+use crate::telemetry::Telemetry;
 use discovery::Discovery;
 use node::{Node, Shared};
 use router::{Answer, Plain, Router};
@@ -75,8 +75,9 @@ impl RedisStore {
         options: RedisOptions,
         clock: Clock,
         wakes: Arc<dyn Wakes>,
-        metrics: Arc<Metrics>,
+        telemetry: Telemetry,
     ) -> Result<Self, ConnectError> {
+        let Telemetry { metrics, traces } = telemetry;
         let RedisOptions { url, limits, timeout, .. } = options;
         let ca = options.ca_pem.as_deref();
         let dialer = || Dialer::new(url.tls, ca, timeout, metrics.clone()).map_err(|_| ConnectError::BadCa);
@@ -98,6 +99,7 @@ impl RedisStore {
             watched: Watched::new(),
             nudge: nudge.clone(),
             metrics: metrics.clone(),
+            traces,
         });
         let promise = Promise { durability: options.durability, only_warn: options.only_warn };
         let discovery = Discovery::new(url.place, || sentinels);
@@ -241,7 +243,7 @@ impl RedisStore {
 
 /// A short command that belongs to no mailbox.
 async fn done(node: &Node, write: impl FnOnce(&mut Out<'_>)) -> Result<(), StoreError> {
-    let answers = node.call(0, false, 64, write).await.map_err(|fault| fault.error())?;
+    let answers = node.call(0, false, 64, None, write).await.map_err(|fault| fault.error())?;
     match answers.first().and_then(node::server_error) {
         Some(error) => Err(node::refusal(error)),
         None => Ok(()),

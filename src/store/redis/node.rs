@@ -3,9 +3,9 @@
 //! A server that is started anew is another node, for it may have gone back to older data. Each connection that is made
 //! checks that the server is still the same run, and a primary.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use redis::{FromRedisValue, ServerError, ServerErrorKind, Value};
@@ -19,7 +19,7 @@ use super::topology::Nudge;
 use super::wake_path::Watched;
 use super::wire::{Confirm, DialError, Dialer, Endpoint, Fault, Greeting, Hear, Link, Out};
 use crate::store::{StoreError, Usage, Wakes};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Attribute, Metrics, SpanName, TraceParent, Traces};
 
 /// What all nodes of an installation share.
 pub(super) struct Shared {
@@ -33,6 +33,7 @@ pub(super) struct Shared {
     pub(super) watched: Arc<Watched>,
     pub(super) nudge: Nudge,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) traces: Traces,
 }
 
 /// One run of one server.
@@ -115,21 +116,30 @@ impl Node {
     }
 
     /// Sends commands over one of its connections: `hash` says which. With `confirmed`, an answer means that replicas
-    /// have what was written.
+    /// have what was written. What is traced is added to.
     pub(super) async fn call(
         &self,
         hash: u8,
         confirmed: bool,
         size: usize,
+        trace: Option<&TraceParent>,
         write: impl FnOnce(&mut Out<'_>),
     ) -> Result<Vec<Value>, Fault> {
         let confirm = self.shared.confirm.filter(|_| confirmed);
         let lanes = if confirm.is_some() { &self.confirmed } else { &self.lanes };
-        let lane = lanes
-            .get(usize::from(self.lane(hash)))
-            .ok_or(Fault::Unsent(StoreError::Unavailable("there is no connection")))?;
+        let number = self.lane(hash);
+        let lane =
+            lanes.get(usize::from(number)).ok_or(Fault::Unsent(StoreError::Unavailable("there is no connection")))?;
         let link = self.link(lane, confirm).await.map_err(Fault::Unsent)?;
-        let outcome = link.call(size, write).await;
+        let outcome = match trace {
+            None => link.call(size, write).await,
+            Some(above) => {
+                let (asked, left) = (Instant::now(), Arc::new(OnceLock::new()));
+                let outcome = link.call_noting(size, left.clone(), write).await;
+                self.add_spans(above, number, asked, left.get().copied(), &outcome);
+                outcome
+            }
+        };
         match &outcome {
             // It lost its scripts. What it did not know it did not run; the caller asks again, and if this fails, again.
             Ok(answers) if answers.iter().any(|answer| error_kind(answer) == Some(ServerErrorKind::NoScript)) => {
@@ -147,9 +157,32 @@ impl Node {
         outcome
     }
 
+    /// Adds what a call did: it waited for its turn on its connection, and then for the server.
+    fn add_spans(
+        &self,
+        above: &TraceParent,
+        lane: u8,
+        asked: Instant,
+        left: Option<Instant>,
+        outcome: &Result<Vec<Value>, Fault>,
+    ) {
+        let (traces, now) = (&self.shared.traces, Instant::now());
+        traces.add(above, SpanName::Lane, asked, left.unwrap_or(now), [Attribute::Lane(lane)]);
+        if let Some(left) = left {
+            let said = match outcome {
+                Ok(answers) => Attribute::Batch(answers.len()),
+                Err(Fault::Unconfirmed(_)) => Attribute::Error("unconfirmed"),
+                Err(fault) if fault.error() == StoreError::TimedOut => Attribute::Error("timed_out"),
+                Err(_) => Attribute::Error("unavailable"),
+            };
+            traces.add(above, SpanName::Redis, left, now, [said]);
+        }
+    }
+
     /// What it has used of its memory.
     pub(super) async fn usage(&self) -> Result<Usage, StoreError> {
-        let answers = self.call(0, false, 64, |out| out.words(&["INFO", "memory"])).await.map_err(Fault::error)?;
+        let answers =
+            self.call(0, false, 64, None, |out| out.words(&["INFO", "memory"])).await.map_err(Fault::error)?;
         let info = answers.into_iter().next().and_then(|answer| String::from_redis_value(answer).ok());
         let info = info.ok_or(StoreError::Unavailable("Redis does not say what it uses"))?;
         let field = |name: &str| {

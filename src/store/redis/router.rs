@@ -21,6 +21,7 @@ use super::topology::{Nudge, Topology};
 use super::wire::{Endpoint, Fault, Out, Outbox};
 use crate::jitter::around;
 use crate::store::{Epoch, StoreError};
+use crate::telemetry::TraceParent;
 
 /// A command for one slot.
 pub(super) trait Command: Sync {
@@ -44,6 +45,11 @@ pub(super) trait Command: Sync {
 
     /// The epoch in which alone it means anything.
     fn epoch(&self) -> Option<Epoch> {
+        None
+    }
+
+    /// What its way is added to, if it is traced.
+    fn trace(&self) -> Option<&TraceParent> {
         None
     }
 }
@@ -119,12 +125,13 @@ impl Router {
             let again = match target {
                 None => Again { look: true, ..state },
                 Some((node, asking, epoch)) => {
-                    let call = node.call(command.hash(), command.is_confirmed(), command.size(), |out| {
-                        if asking {
-                            out.words(&["ASKING"]);
-                        }
-                        command.write(node.tag(), state.maybe_done, out);
-                    });
+                    let call =
+                        node.call(command.hash(), command.is_confirmed(), command.size(), command.trace(), |out| {
+                            if asking {
+                                out.words(&["ASKING"]);
+                            }
+                            command.write(node.tag(), state.maybe_done, out);
+                        });
                     let outcome = call.await.map(|mut answers| answers.pop().unwrap_or(Value::Nil));
                     match judge(outcome, command.is_repeatable(), &mut last) {
                         Verdict::Done(value) => return Ok(Answer::Said(value, epoch)),
@@ -153,7 +160,9 @@ impl Router {
             let mut again = Vec::new();
             let groups = self.groups(commands, todo, &mut results, &mut again);
             let calls = groups.iter().map(|group| {
-                group.node.call(group.hash, group.confirmed, group.size, |out| {
+                // The way of what goes together is shown once.
+                let trace = group.members.iter().find_map(|(place, _)| commands.get(*place)?.trace());
+                group.node.call(group.hash, group.confirmed, group.size, trace, |out| {
                     for (place, state) in &group.members {
                         if let Some(command) = commands.get(*place) {
                             if group.asking {

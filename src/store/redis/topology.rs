@@ -241,7 +241,7 @@ impl Keeper {
     async fn meet(&self, at: &Endpoint, home: Home, old: &View) -> Result<Arc<Node>, ConnectError> {
         let known = old.node_at(at);
         if let Some(node) = known
-            && node.call(0, false, 16, |out| out.words(&["PING"])).await.is_ok()
+            && node.call(0, false, 16, None, |out| out.words(&["PING"])).await.is_ok()
         {
             return Ok(node.clone());
         }

@@ -10,6 +10,7 @@ use super::router::Command;
 use super::scripts::Scripts;
 use super::wire::Out;
 use crate::store::{Acknowledgement, Append, Entry, Epoch, QueueLimits};
+use crate::telemetry::TraceParent;
 
 /// The envelopes of a batch that are for one mailbox, as one command: they are queued together and in their order, or
 /// none is.
@@ -77,6 +78,10 @@ impl Command for AppendCommand<'_> {
 
     fn is_confirmed(&self) -> bool {
         true
+    }
+
+    fn trace(&self) -> Option<&TraceParent> {
+        self.appends().find_map(|append| append.journey.trace.as_deref())
     }
 }
 

@@ -54,6 +54,16 @@ label! {
     }
 }
 
+impl Procedure {
+    /// The service that it is of, with its package.
+    pub fn service(self) -> &'static str {
+        match self {
+            Self::Send | Self::SendStream | Self::FetchCard => "sealpost.v1.DeliveryService",
+            _ => "sealpost.v1.MailboxService",
+        }
+    }
+}
+
 const CALL_TIMES: Bounds = Bounds::Microseconds(&[
     500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000,
 ]);

@@ -222,7 +222,7 @@ impl<L: Labels> By<L, Histogram> {
 
 /// What an instrument shows.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Reading {
+pub(in crate::telemetry) enum Reading {
     /// Of a counter.
     Count(u64),
     /// Of a counter of what has parts.

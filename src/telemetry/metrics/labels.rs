@@ -32,6 +32,13 @@ macro_rules! label {
 
         impl $name {
             const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The word for it.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word,)+
+                }
+            }
         }
 
         impl $crate::telemetry::metrics::labels::Labels for $name {

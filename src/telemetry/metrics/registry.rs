@@ -13,13 +13,13 @@ use super::instruments::{Bounds, By, Counter, Figure, Gauge, Histogram, Reading}
 use super::labels::Labels;
 
 /// Series of one name.
-pub(super) struct Family {
+pub(in crate::telemetry) struct Family {
     /// Without what its kind and unit add to it.
-    pub(super) name: &'static str,
-    pub(super) help: &'static str,
-    pub(super) unit: Option<Unit>,
-    pub(super) kind: Kind,
-    pub(super) labels: &'static [&'static str],
+    pub(in crate::telemetry) name: &'static str,
+    pub(in crate::telemetry) help: &'static str,
+    pub(in crate::telemetry) unit: Option<Unit>,
+    pub(in crate::telemetry) kind: Kind,
+    pub(in crate::telemetry) labels: &'static [&'static str],
     series: Box<dyn Fn() -> Vec<Series> + Send + Sync>,
 }
 
@@ -28,7 +28,7 @@ type Series = (Vec<&'static str>, Reading);
 
 /// What kind of numbers a family has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::telemetry) enum Kind {
     /// They only rise.
     Counter,
     /// They rise and fall.
@@ -43,7 +43,7 @@ pub(super) struct Registry(Vec<Family>);
 
 /// All families.
 #[derive(Clone)]
-pub(super) struct Families(Arc<[Family]>);
+pub(in crate::telemetry) struct Families(Arc<[Family]>);
 
 impl Registry {
     pub(super) fn counter(&mut self, name: &'static str, help: &'static str) -> Counter {
@@ -166,15 +166,24 @@ impl Bounds {
 
 impl Family {
     /// What there is of it now: labels by name, and what they show.
-    pub(super) fn series(&self) -> impl Iterator<Item = (Vec<(&'static str, &'static str)>, Reading)> {
+    pub(in crate::telemetry) fn series(&self) -> impl Iterator<Item = (Vec<(&'static str, &'static str)>, Reading)> {
         (self.series)()
             .into_iter()
             .map(|(values, reading)| (self.labels.iter().copied().zip(values).collect(), reading))
     }
+
+    /// Its unit by UCUM, as OpenTelemetry has it.
+    pub(in crate::telemetry) fn ucum(&self) -> &'static str {
+        match self.unit {
+            Some(Unit::Seconds) => "s",
+            Some(Unit::Bytes) => "By",
+            _ => "",
+        }
+    }
 }
 
 impl Families {
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Family> {
+    pub(in crate::telemetry) fn iter(&self) -> impl Iterator<Item = &Family> {
         self.0.iter()
     }
 

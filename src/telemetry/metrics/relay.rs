@@ -1,6 +1,7 @@
 //! The relay as a whole.
 
-use super::instruments::{Counter, Figure, Gauge};
+use super::instruments::{By, Counter, Figure, Gauge};
+use super::labels::label;
 use super::registry::Registry;
 
 /// What it is, and whether it works or leaves.
@@ -10,8 +11,28 @@ pub struct RelayMetrics {
     pub ready: Figure,
     /// 1 from the moment at which it was told to leave.
     pub draining: Gauge,
-    /// Spans that could not be kept until they were sent.
-    pub spans_dropped: Counter,
+    /// What was sent to a collector.
+    pub otlp: By<(Signal, Sent), Counter>,
+}
+
+label! {
+    /// What is sent to a collector.
+    Signal is "signal" {
+        /// Batches of spans.
+        Traces = "traces",
+        /// All metrics.
+        Metrics = "metrics",
+    }
+}
+
+label! {
+    /// Whether a collector took something.
+    Sent is "outcome" {
+        /// It did.
+        Sent = "sent",
+        /// It did not: what was sent is lost.
+        Failed = "failed",
+    }
 }
 
 impl RelayMetrics {
@@ -27,7 +48,10 @@ impl RelayMetrics {
         Self {
             ready: all.figure("sealpost_ready", "1 while the relay is fit for traffic, as /readyz says", None),
             draining: all.gauge("sealpost_draining", "1 from the moment at which the relay was told to leave"),
-            spans_dropped: all.counter("sealpost_spans_dropped", "Spans of traces that were lost for want of room"),
+            otlp: all.rare_counters(
+                "sealpost_otlp_exports",
+                "Batches of spans, and of metrics, that were sent to a collector",
+            ),
         }
     }
 }

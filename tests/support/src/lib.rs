@@ -1,5 +1,5 @@
-//! What Sealpost's tests share: real Redis servers on free ports, alone, under Sentinel and as a Cluster, and patience
-//! with a limit.
+//! What Sealpost's tests share: real Redis servers on free ports, alone, under Sentinel and as a Cluster, a collector of
+//! telemetry, and patience with a limit.
 //!
 //! Every server is a process of its own with a directory of its own; both go when the value is dropped. Which program
 //! it is says `SEALPOST_REDIS_SERVER`: `redis-server` (7.0 or later, the default) or `valkey-server`.
@@ -12,6 +12,7 @@
 )]
 
 mod cluster_nodes;
+mod collector;
 mod patience;
 mod redis_cluster;
 mod redis_sentinel;
@@ -20,6 +21,7 @@ mod redis_settings;
 mod resp;
 
 pub use cluster_nodes::slot_of;
+pub use collector::{Collector, text};
 pub use patience::eventually;
 pub use redis_cluster::{Migration, RedisCluster};
 pub use redis_sentinel::RedisSentinel;

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -105,6 +105,8 @@ struct Call {
     values: Vec<Value>,
     done: oneshot::Sender<Result<Vec<Value>, Fault>>,
     room: u32,
+    /// Who wants to know when it left.
+    left: Option<Arc<OnceLock<std::time::Instant>>>,
 }
 
 impl Call {
@@ -166,6 +168,28 @@ impl Link {
     /// # Errors
     /// Where there will be no answers.
     pub(crate) async fn call(&self, size: usize, write: impl FnOnce(&mut Out<'_>)) -> Result<Vec<Value>, Fault> {
+        self.call_and_note(size, None, write).await
+    }
+
+    /// The same; it is noted in `left` when they leave.
+    ///
+    /// # Errors
+    /// Where there will be no answers.
+    pub(crate) async fn call_noting(
+        &self,
+        size: usize,
+        left: Arc<OnceLock<std::time::Instant>>,
+        write: impl FnOnce(&mut Out<'_>),
+    ) -> Result<Vec<Value>, Fault> {
+        self.call_and_note(size, Some(left), write).await
+    }
+
+    async fn call_and_note(
+        &self,
+        size: usize,
+        left: Option<Arc<OnceLock<std::time::Instant>>>,
+        write: impl FnOnce(&mut Out<'_>),
+    ) -> Result<Vec<Value>, Fault> {
         const CLOSED: Fault = Fault::Unsent(StoreError::Unavailable("the connection to Redis broke"));
         let room = u32::try_from(size / 1024).unwrap_or(ROOM).saturating_add(1).min(ROOM);
         // Comes back when the call is answered, also if nobody waits for that any more.
@@ -184,7 +208,7 @@ impl Link {
                 self.shared.room.add_permits(room as usize);
                 return Ok(Vec::new());
             }
-            queue.calls.push(Call { answers, values: Vec::with_capacity(answers), done, room });
+            queue.calls.push(Call { answers, values: Vec::with_capacity(answers), done, room, left });
             drop(queue);
             if first {
                 self.shared.driver.wake();
@@ -307,7 +331,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if queue.outbox.is_empty() {
             return if queue.dropped && self.sent.is_empty() { Err(End::Dropped) } else { Ok(()) };
         }
+        let now = Instant::now();
         self.batch.of(queue.calls.iter().map(|call| call.answers).sum());
+        for left in queue.calls.iter().filter_map(|call| call.left.as_ref()) {
+            // It leaves once.
+            let _ = left.set(now.into_std());
+        }
         self.calls.extend(queue.calls.drain(..));
         if let Some(Confirm { replicas, within }) = self.confirm {
             let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -319,7 +348,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             self.sent.pop_back();
             self.sent.push_back(Sent::Confirmation);
         }
-        self.flights.push_back(Flight { unanswered: self.sent.len() - before, at: Instant::now() });
+        self.flights.push_back(Flight { unanswered: self.sent.len() - before, at: now });
         Ok(())
     }
 
