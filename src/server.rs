@@ -10,7 +10,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
 
 use crate::admin::{self, Readiness};
 use crate::api::{self, ForBrowsers};
@@ -21,7 +20,7 @@ use crate::edge::{self, CertificateFiles, EdgeConfig, Listening, Reloader, Secur
 use crate::store::embedded::{EmbeddedStore, OpenError};
 use crate::store::redis::{ConnectError, RedisStore};
 use crate::store::{Measured, Store};
-use crate::telemetry::{Logs, Metrics, Otlp, OtlpError, Telemetry};
+use crate::telemetry::{Logs, Metrics, Otlp, OtlpError, Telemetry, info, warn};
 
 /// A relay at work. Dropping it cuts everything; [`drain`](Relay::drain) leaves politely.
 pub struct Relay {

@@ -28,9 +28,8 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tracing::info;
 
-use crate::telemetry::{Levels, Logs, Metrics};
+use crate::telemetry::{Levels, Logs, Metrics, info};
 pub use readiness::Readiness;
 use readiness::{Condition, State};
 
@@ -72,7 +71,7 @@ fn log_levels(router: Router, logs: Logs) -> Router {
     let show = async move || format!("{}\n", shown.levels());
     let set = async move |text: String| match text.trim().parse::<Levels>() {
         Ok(levels) => {
-            info!(levels = %levels, "other levels are logged from now on");
+            info!("other levels are logged from now on", levels = levels);
             logs.set_levels(levels);
             (StatusCode::OK, format!("{}\n", logs.levels()))
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::{info, warn};
 
 use crate::store::{CheckError, Store, StoreError};
+use crate::telemetry::{info, warn};
 
 /// What makes a relay fit for traffic. Clones are one.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Readiness {
         match answer {
             Ok(()) if before.started => info!("the store works again: ready"),
             Ok(()) => {}
-            Err(error) => warn!(%error, "not ready"),
+            Err(error) => warn!("not ready", error = error),
         }
     }
 

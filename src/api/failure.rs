@@ -7,20 +7,16 @@ use sealpost_proto::Reason;
 use sealpost_proto::status::Failure;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use tracing::warn;
 
 use super::parse;
 use crate::delivery::{Ending, FeedError};
 use crate::jitter::around;
 use crate::store::{AppendError, StoreError};
-use crate::telemetry::{ApiMetrics, Outcome, Rarely};
+use crate::telemetry::{ApiMetrics, Outcome, warn_rarely};
 
 /// The store failed.
 pub(super) fn of_store(error: StoreError) -> Failure {
-    static FAILED: Rarely = Rarely::new();
-    if FAILED.now() {
-        warn!(%error, "the store failed a call; others like it are not logged for a while");
-    }
+    warn_rarely!("the store failed a call", error = error);
     match error {
         StoreError::Unavailable(_) | StoreError::TimedOut => Failure::new(
             Reason::StoreUnavailable,

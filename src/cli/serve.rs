@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
 
 use super::output::Failure;
 use super::profile::{unwritable, write_atomically};
 use super::runtime;
 use crate::config::{CertificateSource, Config, SecurityConfig, Settings, StoreConfig};
 use crate::server::Relay;
-use crate::telemetry::Logs;
+use crate::telemetry::{Logs, OfOperator, info, warn};
 
 /// Run a relay until SIGTERM or Ctrl-C.
 ///
@@ -70,10 +69,12 @@ async fn serve(config: Config, logs: Logs, ready_file: Option<&Path>) -> Result<
             return Ok(());
         }
     };
-    info!(clients = %relay.address(), admin = %relay.admin_address(), store, "listening");
+    let (clients, admin) = (OfOperator(relay.address()), OfOperator(relay.admin_address()));
+    info!("listening", clients = clients, admin = admin, store = OfOperator(store));
     match &security {
         SecurityConfig::Tls { certificates: CertificateSource::Development { directory }, .. } => {
-            info!(ca = %directory.join("ca.pem").display(), "a development certificate is used: clients trust this authority");
+            let ca = directory.join("ca.pem");
+            info!("a development certificate is used: clients trust this authority", ca = OfOperator(ca.display()));
         }
         SecurityConfig::Plaintext => warn!("connections are not encrypted: keep this behind a proxy that does TLS"),
         SecurityConfig::Tls { .. } => {}

@@ -7,11 +7,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tracing::warn;
 
 use super::leave::jittered;
 use crate::store::{Acknowledgement, Store};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, warn_rarely};
 
 /// Takes acknowledgements in. Clones share one queue; when it is full, each stream keeps its own
 /// ([`Unwritten`](super::unwritten::Unwritten)).
@@ -132,7 +131,7 @@ async fn write(store: Arc<dyn Store>, metrics: Arc<Metrics>, batch: Vec<Acknowle
     }
     if let Err(error) = store.acknowledge(&batch).await {
         metrics.delivery.acknowledgements_given_up.add(batch.len());
-        warn!(%error, "acknowledgements were given up; their envelopes will be delivered again");
+        warn_rarely!("acknowledgements were given up; their envelopes will be delivered again", error = error);
     }
 }
 

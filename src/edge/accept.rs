@@ -13,12 +13,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
-use tracing::warn;
 
 use super::connection::Connections;
 use super::guard::Refuse;
 use super::{EdgeConfig, Security};
-use crate::telemetry::{Counter, Metrics, Rarely};
+use crate::telemetry::{Counter, Metrics, warn_rarely};
 
 /// A listener at work.
 #[derive(Debug)]
@@ -121,7 +120,6 @@ impl Drop for Listening {
 }
 
 async fn accept(listener: &TcpListener, failures: &Counter) -> (TcpStream, IpAddr) {
-    static FAILED: Rarely = Rarely::new();
     loop {
         match listener.accept().await {
             Ok((socket, from)) => {
@@ -134,9 +132,10 @@ async fn accept(listener: &TcpListener, failures: &Counter) -> (TcpStream, IpAdd
             }
             Err(error) => {
                 failures.count();
-                if FAILED.now() {
-                    warn!(kind = %error.kind(), "no connection can be accepted for now (are file descriptors exhausted?)");
-                }
+                warn_rarely!(
+                    "no connection can be accepted for now (are file descriptors exhausted?)",
+                    kind = error.kind()
+                );
                 tokio::time::sleep(PAUSE).await;
             }
         }

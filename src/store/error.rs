@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::telemetry::Loggable;
+
 /// The store did not do what it was asked. The texts are fixed: nothing that a store answers is ever printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum StoreError {
@@ -15,6 +17,8 @@ pub enum StoreError {
     #[error("the store holds something unreadable: {0}")]
     Corrupt(&'static str),
 }
+
+impl Loggable for StoreError {}
 
 /// Why an envelope was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -40,3 +44,5 @@ pub enum CheckError {
     #[error(transparent)]
     WakePath(StoreError),
 }
+
+impl Loggable for CheckError {}

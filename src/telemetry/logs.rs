@@ -20,6 +20,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt as lines, reload};
 
+use super::loggable::Loggable;
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -90,6 +92,9 @@ impl fmt::Display for Levels {
         f.write_str(&self.text)
     }
 }
+
+/// Of the operator.
+impl Loggable for Levels {}
 
 /// Logging, begun. Clones are one.
 #[derive(Clone)]

@@ -1,12 +1,15 @@
 //! What the relay tells of itself: logs, traces and metrics. Never of its users: no label, field or text holds an
 //! address, a key, a peer, an exact time or an exact size.
 
+mod loggable;
 mod logs;
 mod metrics;
 mod otlp;
 mod rarely;
 mod traces;
 
+pub use loggable::{Count, Loggable, OfOperator, loggable};
+pub(crate) use loggable::{error, info, line, warn, warn_rarely};
 pub use logs::{Levels, LogConfig, LogError, LogFormat, Logs, NoLevels};
 pub use metrics::*;
 pub use otlp::{Otlp, OtlpConfig, OtlpError};

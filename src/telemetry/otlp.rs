@@ -21,11 +21,10 @@ use thiserror::Error;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::metadata::{MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
-use tracing::warn;
 
 use super::metrics::{By, Counter, Families, Kind, Metrics, Reading, Sent, Signal};
-use super::rarely::Rarely;
 use super::traces::{TraceConfig, Traces};
+use super::warn_rarely;
 
 /// Where traces and metrics are sent, and which.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,10 +132,10 @@ impl opentelemetry_sdk::trace::SpanExporter for Counted {
 }
 
 fn count(sent: &By<(Signal, Sent), Counter>, signal: Signal, worked: bool) {
-    static FAILED: Rarely = Rarely::new();
     sent.count((signal, if worked { Sent::Sent } else { Sent::Failed }));
-    if !worked && FAILED.now() {
-        warn!(signal = signal.word(), "the collector of telemetry.otlp_endpoint does not take what it is sent");
+    if !worked {
+        let signal = signal.word();
+        warn_rarely!("the collector of telemetry.otlp_endpoint does not take what it is sent", signal = signal);
     }
 }
 

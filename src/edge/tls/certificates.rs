@@ -11,12 +11,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use sealpost_core::UnixTime;
-use tracing::warn;
 
 use super::expiry::not_after;
 use super::source::Source;
 use super::{CertificateFiles, TlsError};
 use crate::clock::Clock;
+use crate::telemetry::{OfOperator, warn};
 
 /// Certificates with their keys, in the order of the configuration.
 #[derive(Debug)]
@@ -41,7 +41,10 @@ pub(super) fn source(
         let certificates = Certificates::parse(&files, contents, clock.now())?;
         for name in &names {
             if !certificates.pairs.iter().any(|pair| is_for(pair, name)) {
-                warn!(name, "no certificate is for this one of relay.names: clients that use it will not connect");
+                warn!(
+                    "no certificate is for this one of relay.names: clients that use it will not connect",
+                    name = OfOperator(name)
+                );
             }
         }
         Ok(certificates)

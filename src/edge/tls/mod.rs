@@ -30,6 +30,7 @@ pub use self::reload::Reloader;
 pub(super) use self::stream::TlsStream;
 use self::tickets::SharedTickets;
 use crate::clock::Clock;
+use crate::telemetry::Loggable;
 
 /// How a listener's connections are protected.
 #[derive(Clone)]
@@ -131,6 +132,8 @@ pub enum TlsError {
     #[error("TLS cannot be set up: {0}")]
     Library(rustls::Error),
 }
+
+impl Loggable for TlsError {}
 
 /// Tickets sent after a full handshake. One is enough for a client that has one connection, which is given another with
 /// each resumption; every further one is written and sealed for nothing.

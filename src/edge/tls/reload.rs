@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::server::danger::ClientCertVerifier;
-use tracing::{info, warn};
 
 use super::TlsError;
 use super::certificates::Certificates;
 use super::source::Source;
 use super::tickets::TicketKeys;
 use crate::clock::Clock;
-use crate::telemetry::{By, Counter, EdgeMetrics, Metrics, Reload};
+use crate::telemetry::{By, Counter, EdgeMetrics, Metrics, Reload, info, warn};
 
 /// The files are read this often: what is new is in use within a second, also where a look met it half written.
 const EVERY: Duration = Duration::from_millis(500);
@@ -62,11 +61,11 @@ fn tell(what: &'static str, outcome: Option<Result<(), TlsError>>, reloads: &By<
         None => {}
         Some(Ok(())) => {
             reloads.count(Reload::Loaded);
-            info!(what, "new files of TLS are in use");
+            info!("new files of TLS are in use", what = what);
         }
         Some(Err(error)) => {
             reloads.count(Reload::Refused);
-            warn!(what, %error, "new files of TLS cannot be used; what was in use stays");
+            warn!("new files of TLS cannot be used; what was in use stays", what = what, error = error);
         }
     }
 }

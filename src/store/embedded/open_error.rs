@@ -7,6 +7,7 @@ use redb::{DatabaseError, StorageError};
 use thiserror::Error;
 
 use super::fault::Fault;
+use crate::telemetry::Loggable;
 
 /// The database could not be opened. The text ends with a remedy.
 #[derive(Debug, Error)]
@@ -70,6 +71,8 @@ pub enum OpenError {
     #[error("the writer's thread could not be started; raise the limit of processes: {0}")]
     Thread(#[source] io::Error),
 }
+
+impl Loggable for OpenError {}
 
 impl OpenError {
     pub(super) fn from_io(path: &Path, source: io::Error) -> Self {

@@ -13,6 +13,7 @@ use super::queue::Queued;
 use super::shared::Shared;
 use super::sweep::Sweeper;
 use super::work::Work;
+use crate::telemetry::{error, info};
 
 /// How often it sweeps, and brings to the disk what was accepted with [`Durability::Memory`].
 const TICK: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1000 });
@@ -183,7 +184,7 @@ impl Writer {
 
     /// Closes the database: after an I/O error it refuses to work until it is opened again.
     fn fail(&mut self, fault: &Fault) {
-        tracing::error!(?fault, "the database failed and is closed");
+        error!("the database failed and is closed", fault = fault.to_answer());
         *self.shared.database.write() = None;
         self.reopen_at = Instant::now() + self.pause;
         self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
@@ -201,14 +202,14 @@ impl Writer {
                     self.shared.next_epoch();
                 }
                 *self.shared.database.write() = Some(database);
-                tracing::info!("the database is open again");
+                info!("the database is open again");
                 // A commit that failed may have happened all the same, or others may be undone.
                 for address in self.shared.watched.all() {
                     self.wakes.wake(&address, Event::Missed);
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "the database cannot be opened");
+                error!("the database cannot be opened", error = error);
                 self.reopen_at = Instant::now() + self.pause;
                 self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             }

@@ -12,7 +12,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sealpost_core::Address;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{info, warn};
 
 use super::breaker::pause;
 use super::node::{self, NodeId, Shared, refusal, server_error};
@@ -20,6 +19,7 @@ use super::wake_path::Watched;
 use super::wire::{DialError, Endpoint, Fault, Hear, Link};
 use super::{events, keys};
 use crate::store::{Event, StoreError, Wakes};
+use crate::telemetry::{info, warn};
 
 /// A handle to the task, which ends when this is gone.
 pub(super) struct Listener {

@@ -2,11 +2,11 @@
 
 use redis::{FromRedisValue, Value};
 use thiserror::Error;
-use tracing::warn;
 
 use super::node::Server;
 use super::wire::{DialError, Link};
 use crate::store::Durability;
+use crate::telemetry::{Loggable, warn};
 
 /// What a server's settings must keep.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +117,8 @@ pub enum ConnectError {
     },
 }
 
+impl Loggable for ConnectError {}
+
 fn remedy(error: DialError) -> &'static str {
     match error {
         DialError::Unreachable => "Check the host and the port in store.url, and the network",
@@ -149,7 +151,7 @@ pub(super) async fn check(link: &Link, server: &Server, promise: &Promise, start
     }
     match durable(link, server, promise.durability, start).await {
         Err(error) if promise.only_warn && !matches!(error, ConnectError::Unreachable(_)) => {
-            warn!(%error, "store.durability_check is \"warn\", so the relay goes on");
+            warn!("store.durability_check is \"warn\", so the relay goes on", error = error);
             Ok(())
         }
         checked => checked,

@@ -15,7 +15,6 @@ use parking_lot::Mutex;
 use rand::RngExt;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
 
 use super::breaker::pause;
 use super::discovery::{Discovery, Layout, within};
@@ -25,6 +24,7 @@ use super::slots::SLOTS;
 use super::startup::{self, ConnectError, Promise};
 use super::wire::Endpoint;
 use crate::store::Epoch;
+use crate::telemetry::{Count, info, warn};
 
 /// Who serves what, at one moment.
 pub(super) struct View {
@@ -189,7 +189,7 @@ impl Keeper {
                 Ok(()) => failures = 0,
                 Err(error) => {
                     if failures == 0 {
-                        warn!(%error, "it cannot be seen who serves what in Redis; looking again");
+                        warn!("it cannot be seen who serves what in Redis; looking again", error = error);
                     }
                     failures += 1;
                 }
@@ -228,7 +228,8 @@ impl Keeper {
         new.joining = self.joining(&old, &new).await;
         if !new.says_the_same(&old) {
             if !first {
-                info!(nodes = new.nodes().count(), "another Redis server serves some or all mailboxes now");
+                let nodes = Count(new.nodes().count() as u64);
+                info!("another Redis server serves some or all mailboxes now", nodes = nodes);
             }
             let new = Arc::new(new);
             self.view.store(new.clone());
