@@ -51,8 +51,8 @@ pub struct Services {
 
 impl Services {
     /// Measures the way of an envelope that is handed to its stream.
-    fn is_sent(&self, heard: &Heard, now: UnixMillis) {
-        self.metrics.delivery.waiting.took(heard.journey.begun.until(now));
+    fn is_sent(&self, heard: &Heard, path: Path, now: UnixMillis) {
+        self.metrics.delivery.waiting.took(path, heard.journey.begun.until(now));
         if let (Some(parent), Some(at)) = (&heard.journey.trace, heard.at) {
             self.traces.add(parent, SpanName::Deliver, at, std::time::Instant::now(), []);
         }
@@ -459,7 +459,7 @@ where
         let before = self.batch.len();
         for (sequence, heard) in news.stored {
             if mailbox.push(sequence, heard.envelope.size(), &mut self.credit) == Pushed::Send {
-                self.services.is_sent(&heard, now);
+                self.services.is_sent(&heard, Path::Pushed, now);
                 self.batch_bytes += heard.envelope.size();
                 self.batch.push((number, sequence, heard.envelope));
             }
@@ -470,7 +470,7 @@ where
         }
         metrics.deliveries.add(Path::Ephemeral, news.ephemeral.len());
         for heard in news.ephemeral {
-            self.services.is_sent(&heard, now);
+            self.services.is_sent(&heard, Path::Ephemeral, now);
             self.batch_bytes += heard.envelope.size();
             self.batch.push((number, Sequence::NONE, heard.envelope));
         }
@@ -614,7 +614,7 @@ where
         for same in page.entries.chunk_by(|one, other| one.entry.accepted == other.entry.accepted) {
             if let Some(first) = same.first() {
                 let accepted = UnixMillis::from(first.entry.accepted.start());
-                metrics.waiting.took_each(accepted.until(now), same.len());
+                metrics.waiting.took_each(Path::Read, accepted.until(now), same.len());
             }
         }
     }

@@ -16,7 +16,7 @@ pub struct DeliveryMetrics {
     /// Envelopes sent to owners.
     pub deliveries: By<Path, Counter>,
     /// From the acceptance of an envelope until it was sent to its owner.
-    pub waiting: Histogram,
+    pub waiting: By<Path, Histogram>,
     /// Envelopes that owners acknowledged on their streams.
     pub acknowledgements: Counter,
     /// Envelopes that were sent and will be sent again.
@@ -96,9 +96,9 @@ impl DeliveryMetrics {
             stream_ends: all.counters("sealpost_streams_closed", "Receive and Subscribe streams by why they ended"),
             mailboxes: all.gauge("sealpost_mailboxes_open", "Mailboxes that streams have open"),
             deliveries: all.counters("sealpost_deliveries", "Envelopes sent to owners, by the way they came"),
-            waiting: all.histogram(
+            waiting: all.histograms(
                 "sealpost_envelope_waiting",
-                "From the acceptance of an envelope until it was sent; to the hour where it was read from the store",
+                "From the acceptance of an envelope until it was sent, by the way it came; to the hour where it was read",
                 WAITING,
             ),
             acknowledgements: all.counter("sealpost_acknowledgements", "Envelopes that owners acknowledged"),

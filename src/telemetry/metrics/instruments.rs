@@ -214,8 +214,13 @@ impl<L: Labels> By<L, Counter> {
 impl<L: Labels> By<L, Histogram> {
     /// Takes a time in.
     pub fn took(&self, labels: L, time: Duration) {
+        self.took_each(labels, time, 1);
+    }
+
+    /// Takes the same time in for each of so many.
+    pub fn took_each(&self, labels: L, time: Duration, many: usize) {
         if let Some(histogram) = self.of(labels) {
-            histogram.took(time);
+            histogram.took_each(time, many);
         }
     }
 }

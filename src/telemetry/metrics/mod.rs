@@ -86,7 +86,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.api.sends.count(Outcome::Accepted);
         metrics.api.failures.count((Procedure::Send, sealpost_proto::Reason::MailboxFull));
-        metrics.delivery.waiting.took(std::time::Duration::from_millis(3));
+        metrics.delivery.waiting.took(Path::Pushed, std::time::Duration::from_millis(3));
         let text = metrics.encode();
         for line in [
             "# TYPE sealpost_sends counter",
@@ -94,8 +94,8 @@ mod tests {
             "sealpost_sends_total{outcome=\"full\"} 0",
             "sealpost_failures_total{procedure=\"Send\",reason=\"MAILBOX_FULL\"} 1",
             "# UNIT sealpost_envelope_waiting_seconds seconds",
-            "sealpost_envelope_waiting_seconds_bucket{le=\"0.005\"} 1",
-            "sealpost_envelope_waiting_seconds_count 1",
+            "sealpost_envelope_waiting_seconds_bucket{le=\"0.005\",path=\"pushed\"} 1",
+            "sealpost_envelope_waiting_seconds_count{path=\"pushed\"} 1",
             "sealpost_streams_open 0",
             "# EOF",
         ] {
