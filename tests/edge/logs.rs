@@ -49,31 +49,19 @@ async fn names_that_no_host_can_have_are_not_logged() {
     nothing_logged(&attack, before);
 }
 
-/// The operator asks for a path, with a method and a body.
-async fn operator(relay: &Relay, method: &str, path: &str, body: &str) -> (u16, String) {
-    let mut socket = TcpStream::connect(relay.admin()).await.unwrap();
-    let head =
-        format!("{method} {path} HTTP/1.1\r\nhost: relay\r\nconnection: close\r\ncontent-length: {}", body.len());
-    socket.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_logged_changes_while_the_relay_runs() {
     let relay = Relay::start(Start { arguments: &["--log", "warn"], ..Start::default() }).await;
-    assert_eq!(operator(&relay, "GET", "/log", "").await, (200, "warn\n".to_owned()));
-    let (status, why) = operator(&relay, "PUT", "/log", "h2=trace").await;
+    assert_eq!(relay.operator("GET", "/log", "").await, (200, "warn\n".to_owned()));
+    let (status, why) = relay.operator("PUT", "/log", "h2=trace").await;
     assert!(status == 400 && why.contains("is no level"), "{why}");
-    let (status, _) = operator(&relay, "PUT", "/log", &"x".repeat(10_000)).await;
+    let (status, _) = relay.operator("PUT", "/log", &"x".repeat(10_000)).await;
     assert_eq!(status, 413);
     assert!(!relay.log().contains("INFO"), "{}", relay.log());
     let levels = "info,sealpost::edge=debug\n".to_owned();
-    assert_eq!(operator(&relay, "PUT", "/log", levels.trim()).await, (200, levels.clone()));
-    assert_eq!(operator(&relay, "GET", "/log", "").await, (200, levels));
-    operator(&relay, "PUT", "/log", "info").await;
+    assert_eq!(relay.operator("PUT", "/log", levels.trim()).await, (200, levels.clone()));
+    assert_eq!(relay.operator("GET", "/log", "").await, (200, levels));
+    relay.operator("PUT", "/log", "info").await;
     let log = relay.log();
     let line = log.lines().find(|line| line.contains("INFO")).unwrap_or_else(|| panic!("{log}"));
     let (time, _) = line.split_once(' ').unwrap();

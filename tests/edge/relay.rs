@@ -9,6 +9,8 @@ use sealpost_client::low_level::{Channel, Dialer};
 use sealpost_client::{RelayOptions, Trust};
 use sealpost_testkit::eventually;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::PATIENCE;
 use crate::usage::{self, Usage};
@@ -68,9 +70,23 @@ impl Relay {
         self.address
     }
 
-    /// Where its operator asks.
-    pub(crate) fn admin(&self) -> SocketAddr {
-        self.admin
+    /// Its operator asks for a path of the admin listener, with a method and a body.
+    pub(crate) async fn operator(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let mut socket = TcpStream::connect(self.admin).await.unwrap();
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nhost: relay\r\nconnection: close\r\ncontent-length: {}", body.len());
+        socket.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// What one of its metrics shows.
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
+        let (_, text) = self.operator("GET", "/metrics", "").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
     }
 
     /// The authority that signed its certificate, if it has one.
