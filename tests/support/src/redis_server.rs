@@ -71,6 +71,11 @@ impl RedisServer {
         format!("{}127.0.0.1:{}", url_of("", &self.settings), self.ports.told())
     }
 
+    /// Where its files are.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     /// Where it listens, without TLS.
     pub fn port(&self) -> u16 {
         self.ports.plain
