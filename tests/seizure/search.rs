@@ -181,10 +181,15 @@ impl Numbers {
         }
     }
 
-    /// Whether this is a moment of the time in which everything happened.
-    fn is_time(&self, number: u64) -> bool {
+    /// Whether this is a moment of the time in which everything happened, and no full hour in the store, nor minute
+    /// elsewhere.
+    fn is_time(&self, number: u64, is_store: bool) -> bool {
         // Most numbers are out of the question.
-        number >= *self.windows[0].start() && self.windows.iter().any(|window| window.contains(&number))
+        number >= *self.windows[0].start()
+            && (0..).zip(&self.windows).any(|(thousands, window)| {
+                let coarse = if is_store { 3600 } else { 60 } * 1000_u64.pow(thousands);
+                window.contains(&number) && !number.is_multiple_of(coarse)
+            })
     }
 
     fn search(&self, seized: &Seized, place: &str, bytes: &[u8], is_store: bool, found: &mut Vec<Finding>) {
@@ -200,7 +205,7 @@ impl Numbers {
                 && !is_word(Some(at + digits))
                 && let Ok(number) = String::from_utf8_lossy(&bytes[at..at + digits]).parse::<u64>()
             {
-                if self.is_time(number) {
+                if self.is_time(number, is_store) {
                     add(Kind::Time, at, format!("{number}, in decimal"));
                 }
                 if self.sizes.contains(&number) {
@@ -234,13 +239,13 @@ impl Numbers {
             let long: Option<[u8; 8]> = bytes.get(at..at + 8).map(|long| long.try_into().expect("eight"));
             for number in long.into_iter().flat_map(|long| [u64::from_be_bytes(long), u64::from_le_bytes(long)]) {
                 // A span's, of a trace that begins at a full minute.
-                if self.is_time(number) && !seized.span_times.contains(&number) {
+                if self.is_time(number, is_store) && !seized.span_times.contains(&number) {
                     add(Kind::Time, at, format!("{number}, in eight bytes"));
                 }
             }
             let short: [u8; 4] = bytes[at..at + 4].try_into().expect("four");
             for number in [u32::from_be_bytes(short), u32::from_le_bytes(short)].map(u64::from) {
-                if self.windows[0].contains(&number) {
+                if self.windows[0].contains(&number) && self.is_time(number, is_store) {
                     add(Kind::Time, at, format!("{number}, in four bytes"));
                 }
                 if is_store && (10_000..12_000).contains(&number) && self.sizes.contains(&number) {
