@@ -156,9 +156,9 @@ impl Population {
         (self.begin.load(Ordering::Relaxed), self.end.load(Ordering::Relaxed))
     }
 
-    /// Whether the second in which the last did something is over.
+    /// Whether the second in which the last did something is over, by the coarsest clock of the system, too.
     pub(crate) fn is_over(&self) -> bool {
-        now_nanos() / 1_000_000_000 > self.end.load(Ordering::Relaxed) / 1_000_000_000
+        (now_nanos() - 100_000_000) / 1_000_000_000 > self.end.load(Ordering::Relaxed) / 1_000_000_000
     }
 
     /// One of each kind, where a mistake would put it.

@@ -157,12 +157,16 @@ struct Numbers {
     windows: [RangeInclusive<u64>; 4],
     sizes: HashSet<u64>,
     /// Random bytes that are no numbers: envelopes, cards, addresses.
-    random: AhoCorasick,
-    lengths: Vec<usize>,
+    random: Vec<Vec<u8>>,
+    /// Pieces of them, one every so often: a file keeps parts of what it has freed.
+    pieces: AhoCorasick,
+    /// Of which each is, and where in it.
+    places: Vec<(usize, usize)>,
 }
 
-/// Bytes by which something random is recognised.
-const BEGINNING: usize = 24;
+/// Bytes of a piece by which something random is recognised, and how far they are apart.
+const PIECE: usize = 16;
+const APART: usize = 256;
 
 impl Numbers {
     fn new(population: &Population) -> Self {
@@ -170,15 +174,35 @@ impl Numbers {
         let cards = population.people.iter().map(|person: &Person| person.device.card().to_bytes().to_vec());
         let addresses = population.people.iter().map(|person| person.device.address().as_bytes().to_vec());
         let random: Vec<Vec<u8>> = sealed.iter().cloned().chain(cards).chain(addresses).collect();
+        let pieces = |(which, it): (usize, &Vec<u8>)| (0..=it.len() - PIECE).step_by(APART).map(move |at| (which, at));
+        let places: Vec<_> = random.iter().enumerate().flat_map(pieces).collect();
         Self {
             windows: [1_000_000_000, 1_000_000, 1_000, 1].map(|nanos| {
                 let (begin, end) = population.window();
                 begin.div_ceil(nanos)..=end / nanos
             }),
             sizes: population.people.iter().map(|person| person.length as u64).collect(),
-            lengths: random.iter().map(Vec::len).collect(),
-            random: AhoCorasick::new(random.iter().map(|it| &it[..BEGINNING])).expect("they are few"),
+            pieces: AhoCorasick::new(places.iter().map(|(which, at)| &random[*which][*at..*at + PIECE])).expect("few"),
+            places,
+            random,
         }
+    }
+
+    /// Which bytes are random, and so no numbers.
+    fn random(&self, bytes: &[u8]) -> Vec<bool> {
+        let mut is_random = vec![false; bytes.len()];
+        for hit in self.pieces.find_overlapping_iter(bytes) {
+            if is_random[hit.start()] {
+                continue;
+            }
+            let (which, place) = self.places[hit.pattern().as_usize()];
+            let (before, after) = self.random[which].split_at(place);
+            let same = |(one, other): &(&u8, &u8)| one == other;
+            let back = bytes[..hit.start()].iter().rev().zip(before.iter().rev()).take_while(same).count();
+            let on = bytes[hit.start()..].iter().zip(after).take_while(same).count();
+            is_random[hit.start() - back..hit.start() + on].fill(true);
+        }
+        is_random
     }
 
     /// Whether this is a moment of the time in which everything happened, and no full hour in the store, nor minute
@@ -227,11 +251,7 @@ impl Numbers {
             }
         }
         // In binary, where it is not random.
-        let mut is_random = vec![false; bytes.len()];
-        for hit in self.random.find_overlapping_iter(bytes) {
-            let end = (hit.start() + self.lengths[hit.pattern().as_usize()]).min(bytes.len());
-            is_random[hit.start()..end].fill(true);
-        }
+        let is_random = self.random(bytes);
         for at in 0..bytes.len().saturating_sub(3) {
             if is_random[at] {
                 continue;
