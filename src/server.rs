@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -90,8 +90,8 @@ impl Relay {
 
     async fn start_with(config: Config, logs: Option<Logs>) -> Result<Self, StartError> {
         // The ports first: a relay that finds them taken must not touch the files of the one that has them.
-        let clients = bind("listen.address", config.listen).await?;
-        let admin = bind("listen.admin", config.admin).await?;
+        let clients = bind("listen.address", config.listen)?;
+        let admin = bind("listen.admin", config.admin)?;
         let listening = |setting, address| move |error| StartError::Bind { setting, address, error };
         let clock = Clock::system();
         let (client_security, admin_security, reloader) = security(&config.security, &clock)?;
@@ -227,8 +227,20 @@ pub async fn open_store(
     Ok(Arc::new(Measured::new(store, telemetry)))
 }
 
-async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Bind { setting, address, error })
+/// How many connections may wait in the kernel until they are accepted, where `net.core.somaxconn` lets so many: everybody
+/// comes back at once after a cut. The library's 128 would have the others try again after a second, then after three.
+const BACKLOG: u32 = 4096;
+
+fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A relay that is started again need not wait for the last one's connections to be forgotten.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| StartError::Bind { setting, address, error })
 }
 
 /// What protects clients and the admin listener, and what keeps it up to date.

@@ -11,19 +11,20 @@ use crate::bystander::Bystander;
 use crate::relay::Start;
 
 const DESCRIPTORS: usize = 96;
-/// More than that, and what is left over fits into the kernel's queue.
-const CONNECTIONS: u32 = 150;
+/// More than that by far: what is left over waits in the kernel's queue, which holds 4,096.
+const CONNECTIONS: u32 = 400;
 /// What the relay says when it has none left.
 const COMPLAINT: &str = "no connection can be accepted for now";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_without_descriptors_serves_whom_it_has_and_recovers() {
     let start = Start { descriptors: Some(DESCRIPTORS), ..Start::default() };
-    let attack = Attack::on("150 connections, 96 descriptors", start).await;
+    let attack = Attack::on("400 connections, 96 descriptors", start).await;
     let begin = Instant::now();
     let mut sockets = Vec::new();
     for _ in 0..CONNECTIONS {
-        sockets.push(TcpStream::connect(attack.relay.address()).await.expect("the kernel takes it"));
+        let socket = tokio::time::timeout(PATIENCE, TcpStream::connect(attack.relay.address()));
+        sockets.push(socket.await.expect("there is room in its queue").expect("the kernel takes it"));
     }
     let complaints = || attack.relay.log().matches(COMPLAINT).count();
     eventually("it says that it has none left", PATIENCE, async || (complaints() > 0).then_some(())).await;
