@@ -109,7 +109,14 @@ fn print(address: &Address, held: &Inspection) {
     say(format!("  opened           {} (its generation)", counted(about.generation.0, "time")));
     say(format!("  last seen        {}", hour(about.last_seen)));
     say(format!("  reclaimed        {}, unless its owner comes", hour(about.reclaimed)));
-    say("  marks            random bytes of this mailbox, and a hash of its session's random bytes");
+    let kept = &held.kept;
+    if let Some(mark) = kept.expiry_mark {
+        say(format!("  expiry looks at  {}", hour(mark)));
+    }
+    say(format!("  incarnation      {}, random bytes of this mailbox", hex(&kept.incarnation.0)));
+    if let Some(session) = &kept.session {
+        say(format!("  session          {}, a hash of the last opening's random bytes", hex(session)));
+    }
     if !held.entries.is_empty() {
         say(format!("\n  {HEAD}"));
     }
@@ -183,6 +190,9 @@ fn as_json(address: &Address, held: &Inspection) -> Value {
         "generation": about.generation.0,
         "last_seen_hour": about.last_seen.0,
         "reclaimed_hour": about.reclaimed.0,
+        "expiry_mark_hour": held.kept.expiry_mark.map(|hour| hour.0),
+        "incarnation": hex(&held.kept.incarnation.0),
+        "session": held.kept.session.map(|session| hex(&session)),
         "entries": entries.collect::<Vec<_>>(),
     })
 }

@@ -71,8 +71,22 @@ pub struct Description {
 pub struct Inspection {
     /// What is not an envelope.
     pub description: Description,
+    /// What the store keeps for its own use.
+    pub kept: Kept,
     /// The first envelopes that wait, in order.
     pub entries: Vec<QueuedEntry>,
+}
+
+/// What a store keeps of a mailbox for its own use, and tells nobody but its operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// By which it sees whether anything may have expired: the hour of the last append (Redis), or one before which no
+    /// envelope that waits was accepted (embedded).
+    pub expiry_mark: Option<Hour>,
+    /// Random bytes of this mailbox, others if it is made anew.
+    pub incarnation: Incarnation,
+    /// A hash of the random bytes that its owner was given by the last opening.
+    pub session: Option<[u8; 16]>,
 }
 
 /// An envelope in its place.

@@ -30,7 +30,7 @@ pub use entry::{Entry, Envelope, Urgency};
 pub use error::{AppendError, CheckError, StoreError};
 pub use journey::Journey;
 pub use limits::{Durability, LARGEST_ENVELOPE, QueueLimits};
-pub use mailbox::{Creation, Description, Grant, Inspection, MailboxChange, NewMailbox, QueuedEntry};
+pub use mailbox::{Creation, Description, Grant, Inspection, Kept, MailboxChange, NewMailbox, QueuedEntry};
 pub use mark::NonceMark;
 pub use measured::Measured;
 pub use traffic::{

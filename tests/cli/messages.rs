@@ -1,5 +1,6 @@
 //! People who write to each other.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use sealpost_client::{Device, Relay, RelayOptions, Trust};
@@ -231,10 +232,33 @@ async fn an_inspection_shows_everything_and_then_nothing() {
         assert!(held.contains(words), "{words:?} is not in:\n{held}");
     }
     assert!(!held.contains("secret") && !held.contains("alice"));
-    assert_eq!(json(&inspect(&["--json"]))["entries"][0]["sequence"], 1);
+    let shown = json(&inspect(&["--json"]));
+    assert_eq!(shown["entries"][0]["sequence"], 1);
+    assert_eq!(fields(&shown), explained(), "docs/disclosure.md explains each field that is shown, and no other");
     assert_eq!(texts(&scene.receive("bob")), ["secret words"]);
     assert_eq!(json(&inspect(&["--json"]))["entries"].as_array().unwrap().len(), 0);
     assert!(inspect(&[]).contains("waiting          nothing"));
+}
+
+/// Each field of what is shown, as in `entries[].bytes`.
+fn fields(shown: &Value) -> BTreeSet<String> {
+    let of = |path: String, value: &Value| match value {
+        Value::Object(_) => fields(value).into_iter().map(|name| format!("{path}.{name}")).collect(),
+        Value::Array(items) => {
+            items.iter().flat_map(fields).map(|name| format!("{path}[].{name}")).collect::<BTreeSet<_>>()
+        }
+        _ => BTreeSet::from([path]),
+    };
+    shown.as_object().expect("an object").iter().flat_map(|(name, value)| of(name.clone(), value)).collect()
+}
+
+/// The fields in the first column of a table of docs/disclosure.md.
+fn explained() -> BTreeSet<String> {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/disclosure.md")).unwrap();
+    let (_, table) = document.split_once("| field of `inspect --json` |").expect("the table is there");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let names = rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split(','));
+    names.map(|name| name.trim().trim_matches('`').to_owned()).collect()
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use redb::ReadTransaction;
 use sealpost_core::{Address, DeliveryKeyHash, Hour};
 
-use super::super::{Description, Entry, Epoch, Inspection, Page, QueueLimits, QueuedEntry, Read, ReadRequest};
-use super::counters::{Counters, is_expired};
+use super::super::{Description, Entry, Epoch, Inspection, Kept, Page, QueueLimits, QueuedEntry, Read, ReadRequest};
+use super::counters::{Counters, NO_SESSION, is_expired};
 use super::fault::Fault;
 use super::grants;
 use super::tables::{AddressKey, CARDS, COUNTERS, ENTRIES, EntryKey, GRANTS, entry_key, entry_keys, sequence_of};
@@ -91,15 +91,20 @@ impl Reader {
     }
 
     pub(super) fn inspect(&self, address: &Address, max_entries: u32) -> Result<Option<Inspection>, Fault> {
-        let Some(description) = self.describe(address)? else {
+        let (Some(description), Some(counters)) = (self.describe(address)?, self.mailbox(address)?) else {
             return Ok(None);
+        };
+        let kept = Kept {
+            expiry_mark: Some(counters.oldest),
+            incarnation: counters.incarnation,
+            session: Some(counters.session).filter(|session| *session != NO_SESSION),
         };
         let (first, last) = entry_keys(address);
         let entries = self.waiting(&first, &last)?.take(max_entries as usize).map(|row| {
             let (key, value) = row?;
             Ok(QueuedEntry { sequence: sequence_of(&key), entry: Entry::decode(value)? })
         });
-        Ok(Some(Inspection { description, entries: entries.collect::<Result<_, Fault>>()? }))
+        Ok(Some(Inspection { description, kept, entries: entries.collect::<Result<_, Fault>>()? }))
     }
 
     pub(super) fn card(&self, address: &Address, key: &DeliveryKeyHash) -> Result<Option<Bytes>, Fault> {

@@ -8,8 +8,8 @@ use sealpost_core::{DeliveryKeyHash, Hour, Sequence};
 
 use super::node::refusal;
 use crate::store::{
-    AppendError, Description, Entry, Epoch, Generation, Grant, Incarnation, Inspection, Opening, Page, QueuedEntry,
-    Read, StoreError,
+    AppendError, Description, Entry, Epoch, Generation, Grant, Incarnation, Inspection, Kept, Opening, Page,
+    QueuedEntry, Read, StoreError,
 };
 
 const UNREADABLE: StoreError = StoreError::Corrupt("Redis answers something unexpected");
@@ -121,8 +121,18 @@ pub(super) fn inspected(value: Value, idle_ttl_hours: u32) -> Result<Option<Insp
             last_seen,
             reclaimed: reclaimed(last_seen, idle_ttl_hours),
         },
+        kept: Kept {
+            expiry_mark: named.get(&b'h').map(|hour| decimal(hour)).transpose()?.map(Hour),
+            incarnation: Incarnation(mark(named.get(&b'i').ok_or(UNREADABLE)?)?),
+            session: named.get(&b's').map(mark).transpose()?,
+        },
         entries,
     }))
+}
+
+/// Random bytes, as many as there must be.
+fn mark<const LENGTH: usize>(bytes: &Bytes) -> Result<[u8; LENGTH], StoreError> {
+    bytes.as_ref().try_into().map_err(|_| UNREADABLE)
 }
 
 /// The hour at whose start a mailbox is reclaimed.

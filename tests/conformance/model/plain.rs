@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use sealpost::store::{
-    Acknowledgement, Append, AppendError, Creation, Description, Entry, Epoch, Event, Generation, Grant, Inspection,
-    Opening, Page, QueueLimits, QueuedEntry, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome,
+    Acknowledgement, Append, AppendError, Creation, Description, Entry, Epoch, Event, Generation, Grant, Opening, Page,
+    QueueLimits, QueuedEntry, Read, ReadRequest, SessionAcknowledgement, SessionId, SessionOutcome,
 };
 use sealpost_core::{Address, DeliveryKeyHash, Hour, Sequence};
 
@@ -183,11 +183,12 @@ impl Plain {
         })
     }
 
-    pub(crate) fn inspect(&self, address: Address, max_entries: u32) -> Option<Inspection> {
+    /// All but what only a store itself uses.
+    pub(crate) fn inspect(&self, address: Address, max_entries: u32) -> Option<(Description, Vec<QueuedEntry>)> {
         let queue = &self.mailboxes.get(&address)?.queue;
         let entries = queue.iter().take(max_entries as usize);
         let entry = |(number, entry): (&u64, &Entry)| QueuedEntry { sequence: sequence(*number), entry: entry.clone() };
-        Some(Inspection { description: self.describe(address)?, entries: entries.map(entry).collect() })
+        Some((self.describe(address)?, entries.map(entry).collect()))
     }
 
     /// What happened since this was last asked.
