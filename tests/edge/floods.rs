@@ -1,5 +1,8 @@
 //! Many small frames that cost their sender next to nothing.
 
+use sealpost_testkit::eventually;
+
+use crate::PATIENCE;
 use crate::attack::{Attack, Bound, Done};
 use crate::frame::*;
 use crate::grpc::promise;
@@ -113,15 +116,19 @@ async fn resets_of_requests_under_way_leave_nothing_behind() {
     let mut peer = Peer::connect(&attack.relay).await;
     let block = call(RECEIVE);
     let (rounds, at_once) = (20, 200);
+    // Each request that was looked at has a task; a few are others'.
+    let tasks = async || attack.relay.metric("sealpost_runtime_tasks").await;
+    let (idle, few) = (tasks().await, 10.0);
     for round in 0..rounds {
         let streams = || (0..at_once).map(|number| 2 * (round * at_once + number) + 1);
         let requests: Vec<u8> = streams().flat_map(|stream| headers(stream, &block)).collect();
         peer.say(&requests).await.unwrap();
-        // Each has been looked at by now.
-        attack.meanwhile(3).await;
+        let all = idle + f64::from(at_once) - few;
+        eventually("each is looked at", PATIENCE, async || (tasks().await >= all).then_some(())).await;
         let resets: Vec<u8> = streams().flat_map(|stream| reset(stream, Code::CANCEL)).collect();
         peer.say(&resets).await.unwrap();
         assert!(peer.until_answered().await.1, "round {round}");
+        eventually("nothing is left of them", PATIENCE, async || (tasks().await <= idle + few).then_some(())).await;
     }
     let done = Done { count: rounds * at_once, of: "requests", outcome: "goes on" };
     attack.stays_within(Bound { memory_kib: 16 * 1024 }, done).await;
