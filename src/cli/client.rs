@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use sealpost_client::{Device, Error, Relay, RelayHost, RelayOptions, Timeouts, Trust, UnixTime};
+use sealpost_client::{Device, Error, OptionsError, Relay, RelayHost, RelayOptions, Timeouts, Trust, UnixTime};
 
 use super::output::{Failure, note};
 use super::profile::{HomeRelay, Profile, ProfileFlags};
@@ -67,10 +67,7 @@ impl ConnectionFlags {
     pub(super) async fn open_as(&self, profile: Profile, device: Device) -> Result<Client, Failure> {
         let home = self.home(profile.relay()?)?;
         let trust = trust(&home)?;
-        let options = RelayOptions::from_url(&home.url).map_err(|error| {
-            Failure::usage(format!("{:?} is no relay: {error}", home.url))
-                .remedy("write it as in https://localhost:8443")
-        })?;
+        let options = RelayOptions::from_url(&home.url).map_err(|error| no_relay(&home.url, error))?;
         let limit = self.timeout();
         let timeouts = Timeouts::default();
         let timeouts =
@@ -146,15 +143,25 @@ pub(super) fn now() -> UnixTime {
     UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
+/// What is no relay's URL.
+pub(super) fn no_relay(url: &str, error: OptionsError) -> Failure {
+    Failure::usage(format!("{url:?} is no relay: {error}")).remedy("write it as in https://localhost:8443")
+}
+
 fn trust(home: &HomeRelay) -> Result<Trust, Failure> {
     match &home.ca {
         _ if home.url.starts_with("http://") => Ok(Trust::Plaintext),
         None => Ok(Trust::System),
-        Some(ca) => file::read(ca).map(Trust::Authorities).map_err(|error| {
-            Failure::usage(format!("the certificate authority {} cannot be read: {error}", ca.display()))
-                .remedy("name the PEM file of the relay's authority with --ca")
-        }),
+        Some(ca) => authorities(ca),
     }
+}
+
+/// Those in a PEM file.
+pub(super) fn authorities(ca: &Path) -> Result<Trust, Failure> {
+    file::read(ca).map(Trust::Authorities).map_err(|error| {
+        Failure::usage(format!("the certificate authority {} cannot be read: {error}", ca.display()))
+            .remedy("name the PEM file of the relay's authority with --ca")
+    })
 }
 
 /// A relay started in this directory has left its authority here.

@@ -73,9 +73,7 @@ impl Mailbox {
 
 impl Create {
     async fn run(self) -> Result<(), Failure> {
-        let voucher = self.voucher.as_deref().map(str::trim).map(Voucher::from_text).transpose().map_err(|error| {
-            Failure::usage(error.to_string()).remedy("copy it whole: 114 letters, digits, '-' and '_'")
-        })?;
+        let voucher = self.voucher.as_deref().map(parse_voucher).transpose()?;
         let profile = self.connection.profile.find()?;
         let device = profile.device()?;
         let is_new = device.is_none();
@@ -96,6 +94,12 @@ impl Create {
         }
         Ok(())
     }
+}
+
+/// As `sealpost voucher issue` printed it.
+pub(super) fn parse_voucher(text: &str) -> Result<Voucher, Failure> {
+    Voucher::from_text(text.trim())
+        .map_err(|error| Failure::usage(error.to_string()).remedy("copy it whole: 114 letters, digits, '-' and '_'"))
 }
 
 impl Show {

@@ -4,6 +4,7 @@
 //! wrongly (arguments, configuration), and 1 if it could not do it.
 
 mod check_config;
+mod check_relay;
 mod client;
 mod completions;
 mod contact;
@@ -19,6 +20,7 @@ mod receive;
 mod refusal;
 mod send;
 mod serve;
+mod teller;
 mod text;
 mod voucher;
 
@@ -40,6 +42,7 @@ enum Command {
     Demo(demo::Demo),
     Serve(serve::Serve),
     CheckConfig(check_config::CheckConfig),
+    CheckRelay(check_relay::CheckRelay),
     Inspect(inspect::Inspect),
     Voucher(voucher::Voucher),
     Mailbox(mailbox::Mailbox),
@@ -81,6 +84,7 @@ impl Cli {
             Command::Demo(command) => command.run(),
             Command::Serve(command) => command.run(),
             Command::CheckConfig(command) => command.run(),
+            Command::CheckRelay(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Voucher(command) => command.run(),
             Command::Mailbox(command) => command.run(),

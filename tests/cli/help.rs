@@ -10,6 +10,7 @@ fn every_command_has_help_that_names_the_essentials() {
         ("demo", &["--file", "--store", "--json"]),
         ("serve", &["--config", "--store", "--listen", "--ready-file", "SEALPOST_"]),
         ("check-config", &["--config", "--store"]),
+        ("check-relay", &["<URL>", "--connect-to", "--ca", "--voucher", "--timeout", "--json"]),
         ("inspect", &["<ADDRESS>", "--store", "--entries", "--config"]),
         ("voucher keygen", &["--key", "admission.operator_keys"]),
         ("voucher issue", &["--relay-name", "--count", "--hours"]),

@@ -9,6 +9,7 @@
     reason = "a panic is a failed test"
 )]
 
+mod check_relay;
 mod demo;
 mod example_config;
 mod help;

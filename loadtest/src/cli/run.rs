@@ -181,18 +181,15 @@ impl Where {
     }
 
     fn options(&self, url: &str) -> Result<RelayOptions, Problem> {
-        let mut options = match (RelayOptions::from_url(url), url.strip_prefix("http://")) {
-            (Ok(options), _) => options,
-            (Err(OptionsError::Plaintext), Some(host)) if self.plaintext => {
-                let host = host.trim_end_matches('/').parse().during(format_args!("reading {url}"))?;
-                RelayOptions::new(host).trust(Trust::Plaintext)
-            }
-            (Err(OptionsError::Plaintext), _) => {
+        let options = match RelayOptions::from_url(url) {
+            Err(OptionsError::Plaintext) if self.plaintext => RelayOptions::plaintext(url),
+            Err(OptionsError::Plaintext) => {
                 return Err(Problem::usage(format!("{url} goes to another machine without TLS"))
                     .remedy("use https://, or say --plaintext if a mesh does the encryption"));
             }
-            (Err(error), _) => return Err(Problem::usage(format!("--relay {url}: {error}"))),
+            options => options,
         };
+        let mut options = options.map_err(|error| Problem::usage(format!("--relay {url}: {error}")))?;
         if let Some(ca) = &self.ca {
             let shown = ca.display();
             let pem = std::fs::read(ca).map_err(|error| Problem::usage(format!("{shown} cannot be read: {error}")))?;

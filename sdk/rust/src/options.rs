@@ -86,8 +86,8 @@ impl RelayOptions {
         Self { host, connect_to: None, audience: None, trust: Trust::System, timeouts: Timeouts::default() }
     }
 
-    /// From `https://host[:port]`, or `http://host[:port]` for a relay on this machine. To go without TLS elsewhere, in
-    /// a mesh, say so with [`Trust::Plaintext`].
+    /// From `https://host[:port]`, or `http://host[:port]` for a relay on this machine. To go without TLS elsewhere, say so
+    /// with [`RelayOptions::plaintext`].
     ///
     /// # Errors
     /// [`OptionsError::Url`], [`OptionsError::Host`] or [`OptionsError::Plaintext`].
@@ -97,14 +97,21 @@ impl RelayOptions {
         match scheme {
             "https" => Ok(Self::new(host.parse()?)),
             "http" => {
-                let host = plaintext_host(host)?;
-                if !is_loopback(host.host()) {
-                    return Err(OptionsError::Plaintext);
-                }
-                Ok(Self::new(host).trust(Trust::Plaintext))
+                let options = Self::plaintext(url)?;
+                if is_loopback(options.host.host()) { Ok(options) } else { Err(OptionsError::Plaintext) }
             }
             _ => Err(OptionsError::Url),
         }
+    }
+
+    /// From `http://host[:port]` on whatever machine, where a mesh does the encryption: see [`Trust::Plaintext`].
+    ///
+    /// # Errors
+    /// [`OptionsError::Url`] or [`OptionsError::Host`].
+    pub fn plaintext(url: &str) -> Result<Self, OptionsError> {
+        let rest = url.strip_prefix("http://").ok_or(OptionsError::Url)?;
+        let host = plaintext_host(rest.strip_suffix('/').unwrap_or(rest))?;
+        Ok(Self::new(host).trust(Trust::Plaintext))
     }
 
     /// Which certificates to trust.
@@ -206,6 +213,14 @@ mod tests {
         assert_eq!(port("ftp://relay.example"), Err(OptionsError::Url));
         assert_eq!(port("relay.example"), Err(OptionsError::Url));
         assert!(matches!(port("https://a/b"), Err(OptionsError::Host(_))));
+    }
+
+    #[test]
+    fn without_tls_elsewhere_only_if_that_is_said() {
+        let port = |url: &str| RelayOptions::plaintext(url).map(|options| options.host.port());
+        assert_eq!(port("http://relay.example/"), Ok(80));
+        assert_eq!(port("http://relay.example:8443"), Ok(8443));
+        assert_eq!(port("https://relay.example"), Err(OptionsError::Url));
     }
 
     #[test]

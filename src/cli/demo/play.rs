@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::super::inspect::{ABSENT, HEAD, row};
 use super::super::output::Failure;
+use super::super::teller::rounded_ms;
 use super::super::text::{abbreviate, counted, hex, hour, short, size};
 use super::cast::{Person, caught_up, next_from, refused};
 use super::in_time;
-use super::stage::{Stage, rounded_ms};
+use super::stage::Stage;
 use super::table::{self, Story};
 use crate::store::{Inspection, QueuedEntry};
 

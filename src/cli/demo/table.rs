@@ -4,8 +4,8 @@ use sealpost_client::{Address, Draft, Message};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::super::teller::Teller;
 use super::super::text::{counted, hex, printable_line, size};
-use super::stage::Teller;
 use crate::store::QueuedEntry;
 
 /// The ways of one message.
