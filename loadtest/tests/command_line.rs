@@ -130,6 +130,20 @@ async fn a_deployment_is_tested_over_tls_with_vouchers_and_left_as_it_was() {
         assert_eq!(ran.code, Some(0), "{ran}");
         assert!(ran.stdout.contains("CPU, relay") && ran.stdout.contains("memory, relay"), "{ran}");
     }
+    // As a Job does it: the report is all that it prints.
+    let printed = deployed.run(&[
+        "--ca",
+        &ca,
+        "--vouchers",
+        &deployed.vouchers(20),
+        "--json",
+        "-",
+        "--quiet",
+        "--start-at",
+        "2026-01-01T00:00:00Z",
+    ]);
+    assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""), "{printed}");
+    std::fs::write(&two, &printed.stdout).unwrap();
     let page = deployed.path("page.html");
     let merged = loadtest(&["merge", &one, &two, "--json", &both, "--html", &page]);
     assert_eq!(merged.code, Some(0), "{merged}");

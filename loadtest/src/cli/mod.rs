@@ -77,7 +77,7 @@ struct Page {
 /// Where a report goes, besides the terminal.
 #[derive(Debug, Args)]
 struct Output {
-    /// Write the report as JSON
+    /// Write the report as JSON; - prints it, in place of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Write the report as a page with charts, which needs nothing but itself
@@ -129,7 +129,7 @@ impl Merge {
         let reports: Result<Vec<Report>, Problem> = self.reports.iter().map(|path| read_report(path)).collect();
         let report = of_generators(reports?)?;
         self.output.write(&report)?;
-        say(&table(&report));
+        self.output.tell(&report);
         Ok(report.passed())
     }
 }
@@ -159,7 +159,7 @@ impl Output {
     fn write(&self, report: &Report) -> Result<(), Problem> {
         if let Some(path) = &self.json {
             let json = serde_json::to_string_pretty(report).during("writing the report")?;
-            write(path, &format!("{json}\n"))?;
+            if self.is_printed() { say(&json) } else { write(path, &format!("{json}\n"))? }
         }
         match &self.html {
             Some(path) => write(path, &page(report)?),
@@ -167,9 +167,26 @@ impl Output {
         }
     }
 
+    /// For a person, unless a program reads.
+    fn tell(&self, report: &Report) {
+        if !self.is_printed() {
+            say(&table(report));
+        }
+    }
+
+    /// Whether standard output is for the JSON.
+    fn is_printed(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+
+    /// The files that are written.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.json.iter().filter(|_| !self.is_printed()).chain(&self.html)
+    }
+
     /// Before a run of an hour it should be known that its report can be written.
     fn check(&self) -> Result<(), Problem> {
-        for path in self.json.iter().chain(&self.html) {
+        for path in self.files() {
             let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
             if directory.is_some_and(|directory| !directory.is_dir()) || path.is_dir() {
                 return Err(Problem::usage(format!("{} cannot be written", path.display()))

@@ -12,7 +12,7 @@ use crate::live::Live;
 use crate::machine::{environment, room_for_connections};
 use crate::play::{Deployment, Scene, Target, play};
 use crate::problem::{During as _, Problem};
-use crate::report::{Environment, FORMAT, Report, table};
+use crate::report::{Environment, FORMAT, Report};
 use crate::scenario::{Scenario, Span, Topology, read};
 use crate::target::binary;
 use crate::target::metrics::Endpoint;
@@ -28,6 +28,9 @@ pub(super) struct Run {
     target: Where,
     #[command(flatten)]
     output: Output,
+    /// Begin then, as at 2026-01-01T12:00:00Z: for several generators at once
+    #[arg(long, value_name = "TIME")]
+    start_at: Option<humantime::Timestamp>,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -101,23 +104,26 @@ impl Run {
         self.output.check()?;
         room_for_connections(connections(&scenario))?;
         let target = self.target.target()?;
+        let wait = self.start_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
         let live = Arc::new(Live::new(self.quiet));
         let scene = Scene { name, scenario, target, live };
-        let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().during("starting tokio")?;
-        let played = runtime.block_on(async {
-            tokio::select! {
+        let (started, played) = runtime.block_on(async {
+            tokio::time::sleep(wait.unwrap_or_default()).await;
+            let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+            let played = tokio::select! {
                 played = play(&scene) => played,
                 _ = tokio::signal::ctrl_c() => Err(Problem::new("interrupted: there is no report")),
-            }
+            };
+            (started, played)
         });
         scene.live.end();
         let mut report = played?;
         complete(&mut report, &scene, started)?;
         self.output.write(&report)?;
-        say(&table(&report));
-        for path in self.output.json.iter().chain(&self.output.html) {
-            say(&format!("{} was written", path.display()));
+        self.output.tell(&report);
+        if !self.output.is_printed() {
+            self.output.files().for_each(|path| say(&format!("{} was written", path.display())));
         }
         Ok(report.passed())
     }
