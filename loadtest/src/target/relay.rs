@@ -222,7 +222,7 @@ fn arguments(spawn: &Spawn, store: &str, directory: &Path, port: &str, admin_por
     };
     let (address, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin_port}"));
     let mut arguments: Vec<&str> = vec!["serve", "--relay-names", NAME, "--store-url", store];
-    arguments.extend(["--listen-address", &address, "--listen-admin", &admin, "--telemetry-log", "warn"]);
+    arguments.extend(["--listen-address", &address, "--listen-admin", &admin]);
     arguments.extend(["--store-durability", durability]);
     match spawn.tls {
         true => arguments.extend(["--tls-certificate", &certificate, "--tls-key", &key]),
