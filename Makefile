@@ -5,7 +5,7 @@ TOOLS := $(CURDIR)/target/tools
 BUF_VERSION := 1.75.0
 export PATH := $(TOOLS)/venv/bin:$(PATH)
 
-.PHONY: help demo build test configurations alerts charts chaos fuzz lint format vectors independent bench costs clean tools
+.PHONY: help demo build test configurations alerts charts deployments chaos fuzz lint format vectors independent bench costs clean tools
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -16,7 +16,7 @@ demo: ## Two devices, a relay, a text and a picture: all of it in a second
 build: ## The relay, optimised
 	cargo build --release --bin sealpost
 
-test: tools lint vectors independent configurations alerts charts ## Everything: format, lints, vectors, a foreign client, all tests over both stores
+test: tools lint vectors independent configurations alerts charts deployments ## Everything: format, lints, vectors, a foreign client, all tests over both stores
 	scripts/run-tests
 
 configurations: tools ## Start Redis with every file of deploy/redis, and compare it with what Redis says
@@ -28,6 +28,12 @@ alerts: tools ## Test the rules of deploy/prometheus, and check the dashboard of
 charts: tools ## Lint, render, validate and run the charts, and try what they must refuse
 	cargo build --bin sealpost
 	charts/check
+
+deployments: tools ## What else is in deploy: linted, validated, run from an image's files, and as a topology under load (two minutes)
+	cargo build --workspace --bins
+	deploy/check
+	deploy/docker/try
+	deploy/topology/try
 
 chaos: tools ## Every fault ten times over under traffic, with a checker; ends with a table (SEALPOST_CHAOS_ROUNDS=n: n times)
 	@SEALPOST_CHAOS_ROUNDS=$${SEALPOST_CHAOS_ROUNDS:-10} cargo test --test chaos faults:: -- --test-threads=1 --nocapture; \
