@@ -3,11 +3,13 @@
 //! What has arrived while a batch was being stored makes up the next batch: a lone send does not wait, and under load
 //! batches form by themselves.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use sealpost_proto::status::Failure;
 use sealpost_proto::v1;
+use tokio::time::Sleep;
 use tonic::{Request, Status, Streaming};
 
 use super::measured::{Measured, traceparent};
@@ -23,7 +25,9 @@ pub(super) fn results(
     request: Request<Streaming<v1::SendStreamRequest>>,
 ) -> impl Stream<Item = Result<v1::SendStreamResponse, Status>> + Send {
     let traceparent = traceparent(request.metadata()).map(Into::into);
-    let sending = Sending { config, services, traceparent, requests: request.into_inner(), failed: None, done: false };
+    let life = services.config.life().map(|life| Box::pin(tokio::time::sleep(life)));
+    let requests = request.into_inner();
+    let sending = Sending { config, services, traceparent, requests, life, failed: None, done: false };
     stream::unfold(sending, |mut sending| async move { sending.next().await.map(|results| (results, sending)) })
 }
 
@@ -39,6 +43,8 @@ struct Sending {
     /// What the client says is above each of its batches.
     traceparent: Option<Box<str>>,
     requests: Streaming<v1::SendStreamRequest>,
+    /// Until it has lived long enough; `None`: it never has.
+    life: Option<Pin<Box<Sleep>>>,
     /// What went wrong after the batch that is being stored.
     failed: Option<Failure>,
     done: bool,
@@ -68,10 +74,16 @@ impl Sending {
         }
         let first = tokio::select! {
             biased;
-            first = self.requests.next() => first?,
+            // However busy its sender is, or it would never go where there is more room.
+            () = over(&mut self.life) => Err(Ending::Rebalance),
+            first = self.requests.next() => Ok(first?),
             // What was in flight has been answered.
-            () = self.services.drain.begun() => {
-                self.failed = Some(failure::of_ending(Ending::Draining));
+            () = self.services.drain.begun() => Err(Ending::Draining),
+        };
+        let first = match first {
+            Ok(first) => first,
+            Err(ending) => {
+                self.failed = Some(failure::of_ending(ending));
                 return None;
             }
         };
@@ -137,6 +149,13 @@ impl Sending {
             }
         }
         results
+    }
+}
+
+async fn over(life: &mut Option<Pin<Box<Sleep>>>) {
+    match life {
+        Some(life) => life.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -70,6 +70,13 @@ pub struct FeedConfig {
     pub max_mailboxes: usize,
 }
 
+impl FeedConfig {
+    /// How long one stream lives, an owner's or a sender's. Not all that began together end together.
+    pub fn life(&self) -> Option<Duration> {
+        self.max_life.map(|life| life.mul_f64(0.9) + jittered(life.mul_f64(0.2)))
+    }
+}
+
 /// What an owner says on an open stream.
 #[derive(Debug)]
 pub enum Input {
@@ -271,10 +278,7 @@ where
             pings: 0,
             unanswered: 0,
             next_ping,
-            leave_at: services
-                .config
-                .max_life
-                .map(|life| (now + life.mul_f64(0.9) + jittered(life.mul_f64(0.2)), Ending::Rebalance)),
+            leave_at: services.config.life().map(|life| (now + life, Ending::Rebalance)),
             drained: Some(Box::pin(services.drain.token().cancelled_owned())),
             timer: Box::pin(tokio::time::sleep_until(next_ping)),
             stalled: false,

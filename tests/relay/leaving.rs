@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -207,6 +207,48 @@ async fn p11_a_stream_has_a_longest_life() {
     let closing = stream.closing().await;
     assert_eq!(Reason::try_from(closing.reason), Ok(Reason::Rebalance));
     assert!(closing.retry_after_ms > 0);
+}
+
+/// However busy its sender is. What was read has been answered, and the rest may be sent again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_a_stream_of_sends_has_a_longest_life() {
+    let cluster = Cluster::embedded_with(|settings| {
+        settings.streams.max_life_secs = Some(1);
+        // Whatever is sent in that second.
+        settings.mailbox.max_messages = Some(u64::MAX / 2);
+        settings.mailbox.max_bytes = Some(u64::MAX / 2);
+    })
+    .await;
+    let owner = Owner::with_mailbox(&mut cluster.owners(0).await).await;
+    let (sends, batches) = mpsc::channel(4);
+    let mut senders = cluster.senders(0).await;
+    let sending = async move {
+        for tag in 1.. {
+            let batch = v1::SendStreamRequest { sends: vec![v1::TaggedSend { tag, send: Some(owner.send(tag)) }] };
+            if sends.send(batch).await.is_err() {
+                return;
+            }
+        }
+    };
+    let listening = async move {
+        let mut results = senders.send_stream(ReceiverStream::new(batches)).await.unwrap().into_inner();
+        let mut next = 1;
+        loop {
+            match results.message().await {
+                Ok(Some(answer)) => answer.results.iter().for_each(|result| {
+                    assert_eq!((result.tag, &result.refusal), (next, &None));
+                    next += 1;
+                }),
+                Ok(None) => panic!("the stream ends with a reason"),
+                Err(status) => return (next, Failure::from_status(&status).unwrap()),
+            }
+        }
+    };
+    let both = async { tokio::join!(sending, listening) };
+    let ((), (next, failure)) = tokio::time::timeout(PATIENCE, both).await.expect("it ends in time");
+    assert!(next > 1, "something was answered");
+    assert_eq!(failure.reason, Reason::Rebalance);
+    assert!(failure.retry_after.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
