@@ -19,6 +19,7 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 PATIENCE = 120
+LIBC = ctypes.CDLL(None)
 SERVER_NAME = "127.0.0.1"
 # Who there is: the control plane's own parts have the rights that Kubernetes gives them.
 USERS = {
@@ -49,6 +50,11 @@ def until(what, condition, patience=PATIENCE, pause=0.1):
     raise TimeoutError(f"not within {patience} s: {what}")
 
 
+def follow():
+    """In a child before it becomes a program: it is killed when the thread that started it is gone, however that ends."""
+    LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Refused(Exception):
     """What the API server answered in place of what was asked for."""
 
@@ -61,7 +67,8 @@ class Cluster:
     def __init__(self, binaries, version):
         self.binaries, self.version = binaries, version
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="sealpost-kubernetes-"))
-        self.children = {}
+        # Programs of the control plane, by name; and what is run against it just now.
+        self.children, self.asking = {}, set()
         atexit.register(self.stop)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         self.etcd, self.port = free_port(), free_port()
@@ -69,21 +76,18 @@ class Cluster:
         self.tokens = {user: secrets.token_hex(16) for user in USERS}
 
     def stop(self):
-        for child in reversed(self.children.values()):
+        for child in [*self.asking, *reversed(self.children.values())]:
             child.kill()
             child.wait()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def start(self):
-        """The control plane, until it serves. Programs are killed with this one, however that ends."""
+        """The control plane, until it serves."""
         self._etcd()
         self._server()
         self._rest()
 
     def _run(self, name, *arguments):
-        def follow():
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
         with open(self.scratch / f"{name}.log", "w") as log:
             command = [str(self.binaries / name), *map(str, arguments)]
             self.children[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.scratch, preexec_fn=follow)
@@ -180,12 +184,16 @@ class Cluster:
     def list(self, path):
         return self.ask("GET", path)["items"]
 
-    def run(self, program, *arguments, user="installer", check=True, **more):
-        """kubectl or helm as somebody, with no configuration but this one."""
-        home = self.scratch / user
-        environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "KUBECONFIG": str(self.kubeconfig(user))}
-        command = [str(self.binaries / program), *map(str, arguments)]
-        done = subprocess.run(command, env=environment, cwd=self.scratch, capture_output=True, text=True, timeout=600, **more)
-        if check and done.returncode:
-            raise RuntimeError(f"{program} {' '.join(map(str, arguments[:2]))}: {(done.stderr or done.stdout).strip()}")
-        return done
+    def run(self, program, *arguments, user="installer", input=None):
+        """What kubectl or helm says as somebody, with no configuration but this one: a pair of standard output and error."""
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.scratch / user), "KUBECONFIG": str(self.kubeconfig(user))}
+        child = subprocess.Popen([str(self.binaries / program), *map(str, arguments)], env=environment, cwd=self.scratch, text=True,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=follow)
+        self.asking.add(child)
+        try:
+            said, complained = child.communicate(input)
+        finally:
+            self.asking.discard(child)
+        if child.returncode:
+            raise RuntimeError(f"{program} {' '.join(map(str, arguments[:2]))}: {(complained or said).strip()}")
+        return said, complained
