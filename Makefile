@@ -5,7 +5,7 @@ TOOLS := $(CURDIR)/target/tools
 BUF_VERSION := 1.75.0
 export PATH := $(TOOLS)/venv/bin:$(PATH)
 
-.PHONY: help demo build test configurations alerts charts deployments chaos fuzz lint format vectors independent bench costs clean tools
+.PHONY: help demo build test configurations alerts kubernetes charts deployments chaos fuzz lint format vectors independent bench costs clean tools
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ deployments: tools ## What else is in deploy: linted, validated, run from an ima
 	deploy/check
 	deploy/docker/try
 	deploy/topology/try
+
+kubernetes: ## The charts in a real API server, without a kubelet (seven minutes; needs Go, and builds Kubernetes first)
+	deploy/kubernetes/try
 
 chaos: tools ## Every fault ten times over under traffic, with a checker; ends with a table (SEALPOST_CHAOS_ROUNDS=n: n times)
 	@SEALPOST_CHAOS_ROUNDS=$${SEALPOST_CHAOS_ROUNDS:-10} cargo test --test chaos faults:: -- --test-threads=1 --nocapture; \
