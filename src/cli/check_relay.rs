@@ -11,7 +11,7 @@ use sealpost_client::{
 use serde_json::json;
 
 use super::block_on;
-use super::client::{authorities, no_relay};
+use super::client::{authorities, no_relay, unencrypted};
 use super::mailbox::parse_voucher;
 use super::output::{Failure, say_json};
 use super::refusal;
@@ -104,10 +104,7 @@ impl CheckRelay {
         let url = &self.relay;
         let options = match RelayOptions::from_url(url) {
             Err(OptionsError::Plaintext) if self.plaintext => RelayOptions::plaintext(url),
-            Err(OptionsError::Plaintext) => {
-                return Err(Failure::usage(format!("{url} would be reached without encryption"))
-                    .remedy("write https://, or add --plaintext if you mean it"));
-            }
+            Err(OptionsError::Plaintext) => return Err(unencrypted(url)),
             options => options,
         };
         let limit = Duration::from_secs(self.timeout);

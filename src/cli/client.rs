@@ -88,8 +88,7 @@ impl ConnectionFlags {
         };
         match url.split_once("://") {
             Some(("http", _)) if !self.plaintext && remembered.is_none() => {
-                return Err(Failure::usage(format!("{url} would be reached without encryption"))
-                    .remedy("write https://, or add --plaintext if you mean it"));
+                return Err(unencrypted(&url));
             }
             Some(("https", _)) if self.plaintext => {
                 return Err(
@@ -146,6 +145,12 @@ pub(super) fn now() -> UnixTime {
 /// What is no relay's URL.
 pub(super) fn no_relay(url: &str, error: OptionsError) -> Failure {
     Failure::usage(format!("{url:?} is no relay: {error}")).remedy("write it as in https://localhost:8443")
+}
+
+/// What goes without encryption, and nobody said that it shall.
+pub(super) fn unencrypted(url: &str) -> Failure {
+    Failure::usage(format!("{url} would be reached without encryption"))
+        .remedy("write https://, or add --plaintext if you mean it")
 }
 
 fn trust(home: &HomeRelay) -> Result<Trust, Failure> {
